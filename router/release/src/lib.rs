@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod action;
+mod counts;
+mod decide;
+mod duration;
+mod evidence;
+mod hold;
+mod observation;
+mod route;
+mod spec;
+mod status;
+mod verb;
+mod verdict;
+
+pub use action::{Action, Event, EventReason};
+pub use counts::{Counts, Tally};
+pub use decide::{Decision, decide};
+pub use duration::{Duration, InvalidDuration};
+pub use evidence::{Evidence, RATIO_NULL, RATIOS, TICK_LIMIT};
+pub use hold::{Hold, HoldReason, OnDeadline};
+pub use observation::{Fleet, Observation, Routing, Sample, Trip, Window};
+pub use route::{Revision, Route, RouteRecord};
+pub use spec::{Analysis, Deadlines, InvalidSpec, Mode, Pause, Spec, Step};
+pub use status::{
+    Cause, CauseReason, Grant, Outcome, Phase, Promotion, Record, Release, Rollback, Skip, Stage, Status,
+    Tick,
+};
+pub use verb::{Refused, Verb, apply};
+pub use verdict::{Judgement, judge, required_requests};
