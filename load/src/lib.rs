@@ -1,0 +1,18 @@
+//! Open-loop load driver.
+
+pub mod cli;
+pub mod client;
+pub mod cookies;
+pub mod drive;
+pub mod limits;
+pub mod pacer;
+pub mod page;
+pub mod population;
+pub mod progress;
+pub mod record;
+pub mod report;
+pub mod scenario;
+pub mod schedule;
+pub mod session;
+pub mod span;
+pub mod target;

@@ -1,0 +1,98 @@
+//! How many, when, and how long.
+
+use std::time::Duration;
+
+use load::pacer::End;
+
+use crate::{
+    ONE_PAGE, Plan, numbers, plan, run,
+    server::{Answer, Server},
+    stage,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_constant_rate_sends_exactly_that_many_and_counts_them_by_version_stage_and_step() {
+    let server = Server::start(|n, _| {
+        let version = if n % 4 == 0 { "v2" } else { "v1" };
+        Answer::status(200).header("x-app-version", version)
+    })
+    .await;
+    let outcome = run(plan(&server, ONE_PAGE, &[stage(100.0, 1_000), stage(200.0, 500)]).await).await;
+    let counts = outcome.counts;
+    assert_eq!(outcome.end, End::Completed);
+    assert_eq!(numbers(&counts.total), [200, 0, 0, 0, 0]);
+    assert_eq!(server.seen().len(), 200);
+    let versions: Vec<_> =
+        counts.versions.iter().map(|(name, figures)| (name.as_str(), figures.requests)).collect();
+    assert_eq!(versions, [("v1", 150), ("v2", 50)]);
+    assert_eq!(counts.stages.iter().map(|stage| stage.requests).collect::<Vec<_>>(), [100, 100]);
+    assert_eq!(counts.steps[0].0.requests, 200);
+    let last = counts.timeline.last().unwrap();
+    assert_eq!(last.all.total.requests, 200);
+    assert_eq!(counts.timeline.iter().map(|second| second.all.last.requests).sum::<u64>(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stalls_makes_the_requests_due_meanwhile_slow() {
+    // One connection's worth of stall: every request until 600 ms after the first is held back until then.
+    let begun = std::sync::OnceLock::new();
+    let server = Server::start(move |_, _| {
+        let since = begun.get_or_init(std::time::Instant::now).elapsed();
+        Answer::status(200).after(Duration::from_millis(600).saturating_sub(since))
+    })
+    .await;
+    let latency =
+        run(plan(&server, ONE_PAGE, &[stage(50.0, 1_200)]).await).await.counts.total.latency.unwrap();
+    // 30 of 60 requests were due during the stall, their latencies spread evenly from 0 to 600 ms.
+    assert!(latency.max >= 590.0, "{latency:?}");
+    assert!(latency.p90 >= 400.0, "{latency:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn latency_counts_from_the_intended_start_even_if_the_driver_itself_is_late() {
+    // One thread for all: the handler blocks the driver for 300 ms, so later requests are sent late.
+    let server = Server::start(|n, _| {
+        if n == 5 {
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < Duration::from_millis(300) {}
+        }
+        Answer::status(200)
+    })
+    .await;
+    let plan = plan(&server, ONE_PAGE, &[stage(100.0, 600)]).await;
+    let counts = tokio::task::spawn_blocking(move || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run(plan)).counts
+    })
+    .await
+    .unwrap();
+    assert_eq!(numbers(&counts.total), [60, 0, 0, 0, 0]);
+    // 30 of 60 were due while the server's only reader was blocked.
+    assert!(counts.total.latency.unwrap().p90 >= 150.0, "{:?}", counts.total.latency);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arrivals_beyond_the_bound_are_counted_as_dropped() {
+    let server = Server::start(|_, _| Answer::status(200).after(Duration::from_millis(700))).await;
+    let plan = Plan { in_flight_max: 10, ..plan(&server, ONE_PAGE, &[stage(100.0, 500)]).await };
+    let counts = run(plan).await.counts;
+    assert_eq!(numbers(&counts.total), [10, 0, 0, 0, 40]);
+    assert_eq!(counts.stages[0].dropped, 40);
+    assert_eq!(server.seen().len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_stopped_lets_requests_under_way_end() {
+    let server = Server::start(|_, _| Answer::status(200).after(Duration::from_millis(200))).await;
+    let plan = plan(&server, ONE_PAGE, &[stage(50.0, 60_000)]).await;
+    let (stop, mut stopped) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        stop.send(()).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let outcome = load::drive::drive(plan, &mut crate::Nobody, &mut stopped).await.unwrap();
+    assert_eq!((outcome.end, outcome.abandoned), (End::Interrupted, 0));
+    let [requests, failures, ..] = numbers(&outcome.counts.total);
+    assert!(requests > 5 && requests < 1_000, "{requests}");
+    assert_eq!((failures, requests), (0, server.seen().len() as u64));
+}
