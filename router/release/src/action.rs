@@ -52,6 +52,8 @@ pub enum EventReason {
     Failed,
     /// The release ended because the template changed.
     Superseded,
+    /// Stable gets a share again, so that there is something to compare with.
+    SteppedBack,
     /// The weight was lowered to what the ready replicas can carry.
     WeightLowered,
     /// Replicas of a candidate were found that no release knows.

@@ -8,7 +8,8 @@ mod roll_back;
 mod steps;
 
 use crate::{
-    Action, Cause, CauseReason, Event, EventReason, Observation, Phase, Release, Rollback, Spec, Status,
+    Action, Cause, CauseReason, Event, EventReason, Judgement, Observation, Phase, Release, Rollback, Spec,
+    Status,
 };
 use jiff::Timestamp;
 
@@ -34,6 +35,7 @@ pub fn decide(spec: &Spec, status: &Status, seen: &Observation, now: Timestamp) 
         now,
         status: Status { hold: None, ..status.clone() },
         in_force: false,
+        judged: None,
         held: status,
         events: Vec::new(),
     };
@@ -51,6 +53,8 @@ struct Turn<'a> {
     status: Status,
     /// Whether every router does what was decided before this call.
     in_force: bool,
+    /// What the sample says, if there was one that counts.
+    judged: Option<Judgement>,
     /// The status as it was.
     held: &'a Status,
     events: Vec<Event>,
@@ -124,7 +128,7 @@ impl Turn<'_> {
 
     /// What ends a candidate's way up, whatever stage it is at.
     fn objection(&mut self, release: &Release) -> Option<Cause> {
-        let judged = self.count();
+        self.count();
         if let Some(cause) = self.other_template(release) {
             return Some(cause);
         }
@@ -132,7 +136,10 @@ impl Turn<'_> {
             let message = format!("{}: {} of the last {} requests failed", trip.router, trip.failed, trip.of);
             return Some(Cause::new(CauseReason::Tripped, message));
         }
-        judged.or_else(|| self.crash_loop(release))
+        match &self.judged {
+            Some(Judgement::Fail(cause)) => Some(cause.clone()),
+            _ => self.crash_loop(release),
+        }
     }
 
     fn other_template(&self, release: &Release) -> Option<Cause> {

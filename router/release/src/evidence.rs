@@ -70,3 +70,46 @@ fn log_likelihood_ratio(tick: Counts, ratio: f64) -> f64 {
     tick.canary.errors as f64 * (ours(ratio) - ours(RATIO_NULL))
         + tick.stable.errors as f64 * (theirs(ratio) - theirs(RATIO_NULL))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tally;
+
+    fn after(ticks: &[[u64; 4]]) -> f64 {
+        let tick = |[m_c, k_c, m_s, k_s]: [u64; 4]| Counts {
+            canary: Tally::new(m_c, k_c),
+            stable: Tally::new(m_s, k_s),
+        };
+        ticks.iter().fold(Evidence::default(), |evidence, counts| evidence.after(tick(*counts))).e()
+    }
+
+    /// The values were computed with exact fractions in Python: for each tick and each ρ_j
+    /// `min(10, (p(ρ_j)/p(ρ_0))**k_c * ((1-p(ρ_j))/(1-p(ρ_0)))**k_s)` with `p(ρ) = ρ*m_c/(ρ*m_c+m_s)` from
+    /// `fractions.Fraction`, the products over the ticks, and their mean over j.
+    #[test]
+    fn the_e_value_is_the_one_computed_with_exact_fractions() {
+        for (ticks, expected) in [
+            (&[[100, 3, 900, 2]][..], 6.947_232_887_808_88),
+            (&[[50, 10, 950, 5]], 10.0),
+            (&[[50, 10, 950, 5], [50, 10, 950, 5]], 100.0),
+            (&[[10, 1, 90, 0], [200, 4, 800, 4], [500, 5, 500, 5]], 0.533_887_412_367_102_7),
+            (&[[100, 0, 900, 9]], 0.159_993_374_007_725_72),
+        ] {
+            let e = after(ticks);
+            assert!((e / expected - 1.0).abs() < 1e-12, "{ticks:?}: {e} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn ticks_without_errors_or_without_a_comparison_say_nothing() {
+        for tick in [[0, 0, 0, 0], [1_000, 0, 9_000, 0], [1_000, 50, 0, 0], [0, 0, 1_000, 50]] {
+            assert!((after(&[tick]) - 1.0).abs() < 1e-12, "{tick:?}");
+        }
+    }
+
+    #[test]
+    fn one_burst_is_worth_no_more_than_one_tick() {
+        assert!((after(&[[500, 500, 500, 0]]) - TICK_LIMIT).abs() < 1e-9);
+    }
+}

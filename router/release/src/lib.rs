@@ -8,6 +8,7 @@ mod evidence;
 mod hold;
 mod observation;
 mod route;
+mod simulate;
 mod spec;
 mod status;
 mod verb;
@@ -21,10 +22,10 @@ pub use evidence::{Evidence, RATIO_NULL, RATIOS, TICK_LIMIT};
 pub use hold::{Hold, HoldReason, OnDeadline};
 pub use observation::{Fleet, Observation, Routing, Sample, Trip, Window};
 pub use route::{Revision, Route, RouteRecord};
+pub use simulate::{End, Simulated, Traffic, simulate};
 pub use spec::{Analysis, Deadlines, InvalidSpec, Mode, Pause, Spec, Step};
 pub use status::{
-    Cause, CauseReason, Grant, Outcome, Phase, Promotion, Record, Release, Rollback, Skip, Stage, Status,
-    Tick,
+    Cause, CauseReason, Outcome, Phase, Promotion, Record, Release, Rollback, Skip, Stage, Status, Tick,
 };
 pub use verb::{Refused, Verb, apply};
-pub use verdict::{Judgement, judge, required_requests};
+pub use verdict::{Judgement, judge, required_requests, tolerated};

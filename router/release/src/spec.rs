@@ -68,7 +68,7 @@ pub struct Analysis {
     /// The probability α of taking back a candidate that is not worse, over the whole release. Default 0.01.
     pub alpha: f64,
     /// The share of all requests that may fail at the next step if the candidate were as bad as could have gone
-    /// unseen so far. Default 1 %.
+    /// unseen so far. Default 2 %.
     pub risk: Weight,
     /// The error share beyond which a version is bad whatever the other does. Default 5 %.
     pub max_error_rate: Weight,
@@ -222,7 +222,7 @@ impl Default for Analysis {
         Self {
             interval: Duration::from_secs(10),
             alpha: 0.01,
-            risk: Weight::from_basis_points_saturating(100),
+            risk: Weight::from_basis_points_saturating(200),
             max_error_rate: Weight::from_basis_points_saturating(500),
             latency_bound: None,
         }

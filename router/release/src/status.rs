@@ -122,8 +122,8 @@ pub struct Release {
     pub total: Counts,
     /// What was counted since the step's weight was acknowledged.
     pub at_step: Counts,
-    /// The weight that was allowed last, and the replicas that carry it.
-    pub granted: Grant,
+    /// The weight that was allowed last.
+    pub granted: Weight,
     /// The end of the last window that was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_until: Option<Timestamp>,
@@ -139,15 +139,6 @@ pub struct Release {
     /// What a person allowed to be skipped.
     #[serde(default)]
     pub skip: Skip,
-}
-
-/// A weight and the ready replicas without which it is not given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grant {
-    /// The weight.
-    pub weight: Weight,
-    /// The ready replicas that carry it.
-    pub replicas: u32,
 }
 
 /// What a person allowed to be skipped.
@@ -178,8 +169,6 @@ pub enum CauseReason {
     ErrorRate,
     /// One tick was so bad that waiting for more would be wrong.
     FailFast,
-    /// With all requests on it the candidate is over the line, where stable was not.
-    OverLine,
     /// A router took the candidate out by itself.
     Tripped,
     /// The replicas did not get ready in time.
@@ -329,19 +318,6 @@ impl Phase {
     }
 }
 
-// === impl Grant ===
-
-impl Grant {
-    /// The part of the weight that `ready` replicas carry.
-    pub fn carried_by(self, ready: u32) -> Weight {
-        if ready >= self.replicas {
-            return self.weight;
-        }
-        let part = u64::from(self.weight.basis_points()) * u64::from(ready) / u64::from(self.replicas);
-        Weight::from_basis_points_saturating(u16::try_from(part).unwrap_or(0))
-    }
-}
-
 // === impl Release ===
 
 impl Release {
@@ -354,7 +330,7 @@ impl Release {
             evidence: Evidence::default(),
             total: Counts::default(),
             at_step: Counts::default(),
-            granted: Grant::default(),
+            granted: Weight::ZERO,
             counted_until: None,
             restarts_at_first_ready: None,
             paused: None,

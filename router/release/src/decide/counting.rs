@@ -1,20 +1,20 @@
 //! Which counts are evidence, and what they say.
 
 use super::Turn;
-use crate::{Cause, Judgement, Phase, Release, Sample, Stage, Tick, Window, judge, required_requests};
+use crate::{Judgement, Phase, Release, Sample, Stage, Tick, Window, judge, required_requests, tolerated};
 use split::Weight;
 
 // === impl Turn ===
 
 impl Turn<'_> {
-    /// Takes the sample in, if there is one that counts, and answers why the candidate fails, if it does.
-    pub(super) fn count(&mut self) -> Option<Cause> {
-        let Some(Sample::Window(window)) = self.seen.sample else { return None };
+    /// Takes the sample in, if there is one that counts, and judges the release with it.
+    pub(super) fn count(&mut self) {
+        let Some(Sample::Window(window)) = self.seen.sample else { return };
         let judging = matches!(self.status.phase, Phase::Progressing { stage: Stage::Judging, .. });
         if !self.counts(window) {
-            return None;
+            return;
         }
-        let release = self.status.release_mut()?;
+        let Some(release) = self.status.release_mut() else { return };
         release.evidence = release.evidence.after(window.counts);
         release.total += window.counts;
         if judging {
@@ -25,10 +25,7 @@ impl Turn<'_> {
         let judgement =
             judge(&self.spec.analysis, &release, Some(window.counts), self.requests_needed(&release));
         self.note(window, &release, &judgement);
-        match judgement {
-            Judgement::Fail(cause) => Some(cause),
-            Judgement::Advance | Judgement::Hold(..) => None,
-        }
+        self.judged = Some(judgement);
     }
 
     /// Only what came after the weight was acknowledged, and was not counted before, is evidence.
@@ -45,7 +42,10 @@ impl Turn<'_> {
         let step = self.target(release);
         let next =
             if step.weight < Weight::FULL { self.spec.step(release.step + 1).weight } else { Weight::FULL };
-        step.min_requests.unwrap_or_else(|| required_requests(&self.spec.analysis, next))
+        step.min_requests.unwrap_or_else(|| {
+            let tolerated = tolerated(&self.spec.analysis, next, release.total.stable);
+            required_requests(self.spec.analysis.alpha, tolerated, release.at_step.canary.errors)
+        })
     }
 
     fn note(&mut self, window: Window, release: &Release, judgement: &Judgement) {
@@ -54,6 +54,7 @@ impl Turn<'_> {
                 ("Advance".to_owned(), "the evidence suffices for the next weight".to_owned())
             }
             Judgement::Hold(reason, message) => (reason.to_string(), message.clone()),
+            Judgement::StepBack(message) => ("StepBack".to_owned(), message.clone()),
             Judgement::Fail(cause) => ("Fail".to_owned(), cause.message.clone()),
         };
         self.status.note_tick(Tick {

@@ -72,7 +72,7 @@ impl Turn<'_> {
                 route: Route {
                     stable,
                     canary: Some(release.candidate.clone()),
-                    weight: self.retreat_weight(),
+                    weight: self.or_present(Weight::ZERO),
                 },
                 candidate: Candidate::AsItIs,
                 stable: all,
@@ -83,7 +83,7 @@ impl Turn<'_> {
     fn desired_progress(&self, stable: Revision, release: &Release, stage: Stage) -> Desired {
         let needed = self.needed(release);
         let fleet = self.candidate();
-        let weight = release.granted.carried_by(self.candidate_ready());
+        let weight = self.or_present(self.carried(release.granted));
         // Replicas are never taken away while some router may still use a larger weight.
         let replicas = if stage == Stage::Judging && self.status.route.acknowledged.is_some() {
             needed
@@ -121,13 +121,11 @@ impl Turn<'_> {
         }
     }
 
-    /// Nothing, unless stable has no replica that could answer: then a bad answer is better than none.
-    fn retreat_weight(&self) -> Weight {
-        if self.stable_ready() == 0 && self.candidate_ready() > 0 {
-            self.status.route.weight
-        } else {
-            Weight::ZERO
-        }
+    /// `weight`, unless it gives requests back to a stable that has no replica to answer them.
+    fn or_present(&self, weight: Weight) -> Weight {
+        let nobody = self.stable_ready() == 0 && self.candidate_ready() > 0;
+        let written = self.seen.routing.written.as_ref().map_or(Weight::ZERO, |route| route.weight);
+        if nobody { weight.max(written) } else { weight }
     }
 
     /// The step that the release is at, or the weight that a person set instead of it.
@@ -141,12 +139,21 @@ impl Turn<'_> {
         let step = self.target(release);
         match step.replicas {
             Some(replicas) if step.weight < Weight::FULL => replicas,
-            _ => {
-                let share = u64::from(step.weight.basis_points()) * u64::from(self.seen.replicas);
-                let share = share.div_ceil(u64::from(Weight::BASIS_POINTS));
-                u32::try_from(share).unwrap_or(self.seen.replicas).max(1)
-            }
+            _ => share_of(step.weight, self.seen.replicas),
         }
+    }
+
+    /// The part of `weight` that the candidate's ready replicas carry.
+    pub(super) fn carried(&self, weight: Weight) -> Weight {
+        let step = self.spec.steps.iter().find(|step| step.weight == weight && weight < Weight::FULL);
+        let replicas =
+            step.and_then(|step| step.replicas).unwrap_or_else(|| share_of(weight, self.seen.replicas));
+        let ready = self.candidate_ready();
+        if ready >= replicas {
+            return weight;
+        }
+        let part = u64::from(weight.basis_points()) * u64::from(ready) / u64::from(replicas);
+        Weight::from_basis_points_saturating(u16::try_from(part).unwrap_or(0))
     }
 
     /// The replicas of the release's own candidate.
@@ -166,6 +173,12 @@ impl Turn<'_> {
     fn stable_replicas(&self) -> u32 {
         self.seen.stable.as_ref().map_or(0, |fleet| fleet.replicas)
     }
+}
+
+/// How many replicas of `all` carry `weight`: its share rounded up, at least one.
+fn share_of(weight: Weight, all: u32) -> u32 {
+    let share = (u64::from(weight.basis_points()) * u64::from(all)).div_ceil(u64::from(Weight::BASIS_POINTS));
+    u32::try_from(share).unwrap_or(all).max(1)
 }
 
 // === impl Candidate ===

@@ -142,7 +142,7 @@ impl Turn<'_> {
         let needed = self.requests_needed(&release);
         match judge(&self.spec.analysis, &release, None, needed) {
             Judgement::Hold(reason, message) => self.hold_for(reason, message, &release),
-            Judgement::Advance | Judgement::Fail(_) => {
+            Judgement::Advance | Judgement::StepBack(_) | Judgement::Fail(_) => {
                 let message = "the counters are read at the next tick";
                 self.hold(HoldReason::InsufficientSamples, message, self.spec.deadlines.hold, self.on_hold());
             }

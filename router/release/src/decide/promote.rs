@@ -3,8 +3,8 @@
 use super::Turn;
 use super::holds::later;
 use crate::{
-    Cause, CauseReason, EventReason, HoldReason, OnDeadline, Outcome, Phase, Promotion, Record, Release,
-    Stage,
+    Cause, CauseReason, EventReason, HoldReason, Judgement, OnDeadline, Outcome, Phase, Promotion, Record,
+    Release, Stage,
 };
 
 // === impl Turn ===
@@ -19,9 +19,10 @@ impl Turn<'_> {
     /// Up to `Draining` the release can still be taken back; after it, only vanished replicas turn it round.
     pub(super) fn promote(&mut self, release: &Release, task: Promotion) {
         if task == Promotion::Draining {
-            return match self.objection(release) {
-                Some(cause) => self.roll_back(cause),
-                None => self.drain_stable(release),
+            return match (self.objection(release), self.judged.take()) {
+                (Some(cause), _) => self.roll_back(cause),
+                (None, Some(Judgement::StepBack(message))) => self.step_back(release.clone(), message),
+                (None, _) => self.drain_stable(release),
             };
         }
         if self.adopted(release) {

@@ -2,8 +2,8 @@
 
 use super::Turn;
 use crate::{
-    Cause, CauseReason, Counts, EventReason, Grant, HoldReason, Judgement, OnDeadline, Phase, Promotion,
-    Release, Sample, Skip, Stage, judge,
+    Cause, CauseReason, Counts, EventReason, HoldReason, Judgement, OnDeadline, Phase, Promotion, Release,
+    Sample, Skip, Stage,
 };
 
 // === impl Turn ===
@@ -26,7 +26,7 @@ impl Turn<'_> {
             Stage::Shifting | Stage::Judging if ready < needed => self.lower(needed),
             Stage::Shifting if self.in_force => self.start_judging(release),
             Stage::Shifting => self.hold_unacknowledged(),
-            Stage::Judging => self.pass_or_hold(release, needed),
+            Stage::Judging => self.pass_or_hold(release),
         }
     }
 
@@ -42,7 +42,7 @@ impl Turn<'_> {
         let weight = self.target(&release).weight;
         let restarts = self.candidate().map_or(0, |fleet| fleet.restarts);
         release.restarts_at_first_ready.get_or_insert(restarts);
-        release.granted = Grant { weight, replicas: needed };
+        release.granted = weight;
         self.tell(EventReason::CandidateReady, format!("{needed} replicas are ready for {weight}"));
         self.status.enter(Phase::Progressing { release, stage: Stage::Shifting }, self.now);
     }
@@ -50,7 +50,7 @@ impl Turn<'_> {
     fn lower(&mut self, needed: u32) {
         let Some(release) = self.status.release().cloned() else { return };
         let ready = self.candidate_ready();
-        let weight = release.granted.carried_by(ready);
+        let weight = self.carried(release.granted);
         self.tell(
             EventReason::WeightLowered,
             format!("{ready} of {needed} replicas are ready: they carry {weight}"),
@@ -69,10 +69,8 @@ impl Turn<'_> {
         self.hold_for_evidence();
     }
 
-    fn pass_or_hold(&mut self, mut release: Release, needed: u32) {
-        release.granted.replicas = needed;
+    fn pass_or_hold(&mut self, release: Release) {
         let skip = release.skip;
-        self.status.phase = Phase::Progressing { release: release.clone(), stage: Stage::Judging };
         if !self.in_force {
             return self.hold_unacknowledged();
         }
@@ -82,29 +80,32 @@ impl Turn<'_> {
         if self.hold_by_person(&release) {
             return;
         }
-        match &self.seen.sample {
-            Some(Sample::Unavailable(why)) => {
+        match (self.judged.take(), &self.seen.sample) {
+            (Some(Judgement::Hold(reason, message)), _) => self.hold_for(reason, message, &release),
+            (Some(Judgement::StepBack(message)), _) => self.step_back(release, message),
+            (Some(Judgement::Advance), _) if self.hold_for_pause(&release) => {}
+            (Some(Judgement::Advance), _) => self.next_step(release),
+            (None, Some(Sample::Unavailable(why))) => {
                 let message = format!("the counts cannot be read: {why}");
                 self.hold(HoldReason::SourceUnavailable, message, self.spec.deadlines.hold, self.on_hold());
             }
-            Some(Sample::Window(window)) => {
-                let needed = self.requests_needed(&release);
-                let judgement = judge(&self.spec.analysis, &release, Some(window.counts), needed);
-                self.follow(judgement, release);
-            }
-            None => self.keep_holding(&release),
+            // A failure has become a rollback before it gets here.
+            (Some(Judgement::Fail(_)) | None, _) => self.keep_holding(&release),
         }
         self.abort_overdue();
     }
 
-    fn follow(&mut self, judgement: Judgement, release: Release) {
-        match judgement {
-            Judgement::Hold(reason, message) => self.hold_for(reason, message, &release),
-            Judgement::Advance if self.hold_for_pause(&release) => {}
-            Judgement::Advance => self.next_step(release),
-            // `objection` has turned a failure into a rollback before it gets here.
-            Judgement::Fail(_) => {}
+    /// Gives stable a share again, or, where the spec knows no smaller weight, waits for a person.
+    pub(super) fn step_back(&mut self, mut release: Release, message: String) {
+        if release.step == 0 {
+            return self.hold_for(HoldReason::Suspicious, message, &release);
         }
+        release.step -= 1;
+        release.at_step = Counts::default();
+        release.skip = Skip::Nothing;
+        let weight = self.spec.step(release.step).weight;
+        self.tell(EventReason::SteppedBack, format!("{message}; compared again at {weight}"));
+        self.status.enter(Phase::Progressing { release, stage: Stage::Scaling }, self.now);
     }
 
     fn next_step(&mut self, mut release: Release) {
