@@ -1,4 +1,12 @@
 //! Random schedules: whatever goes wrong, at whatever moment, the rules hold and the end is the same.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a test may"
+)]
 
 mod common;
 

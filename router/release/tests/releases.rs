@@ -1,4 +1,12 @@
 //! Whole releases, one sentence each.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a test may"
+)]
 
 mod common;
 

@@ -1,4 +1,12 @@
 //! Thousands of releases on a simulated clock: what is taken back, what is not, and how soon.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a test may"
+)]
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
