@@ -65,15 +65,7 @@ pub struct Outcome {
 /// Receives each second of a run.
 pub trait Watcher {
     /// Shows one second; `false` when nobody watches any more, which ends the run early.
-    fn second(&mut self, second: &Second, position: Position<'_>) -> bool;
-}
-
-/// Where in its plan a run is.
-pub struct Position<'a> {
-    /// The plan.
-    pub stages: &'a [Stage],
-    /// Time since the run began.
-    pub elapsed: Duration,
+    fn second(&mut self, second: &Second) -> bool;
 }
 
 /// Runs the plan to its end. A message on `stop` ends it early: the first lets requests under way end, the
@@ -88,7 +80,7 @@ pub async fn drive(
 ) -> Result<Outcome, NobodyError> {
     let (events, mut happened) = mpsc::unbounded_channel();
     let (halt, halted) = std::sync::mpsc::channel();
-    let mut recorder = Recorder::new(Timestamp::now(), plan.stages.len(), plan.scenario.step_names.len());
+    let mut recorder = Recorder::new(Timestamp::now(), plan.stages.clone(), plan.scenario.step_names.len());
     let slots = Arc::new(Semaphore::new(plan.in_flight_max));
     let in_flight = || plan.in_flight_max - slots.available_permits();
     let engine = Arc::new(Engine::try_new(&plan, Arc::clone(&slots), events)?);
@@ -108,9 +100,8 @@ pub async fn drive(
                 None => break,
             },
             _ = ticks.tick() => {
-                let elapsed = begun.elapsed();
-                let second = recorder.tick(elapsed.as_secs_f64(), in_flight());
-                if !watcher.second(second, Position { stages: &plan.stages, elapsed }) {
+                let second = recorder.tick(begun.elapsed(), in_flight());
+                if !watcher.second(second) {
                     halt = None;
                 }
             }
@@ -123,7 +114,7 @@ pub async fn drive(
         }
     }
     let elapsed = begun.elapsed();
-    recorder.tick(elapsed.as_secs_f64(), in_flight());
+    recorder.tick(elapsed, in_flight());
     drop(halt);
     let end = pacer.await.unwrap_or(End::Interrupted);
     Ok(Outcome { end, elapsed, abandoned, counts: recorder.finish() })
@@ -207,7 +198,7 @@ impl Engine {
             latency,
             stage: arrival.stage,
             counted_as: visit.counted_as,
-            request: format!("{} {}", visit.method, &visit.url[url::Position::BeforePath..]),
+            request: shown(&format!("{} {}", visit.method, visit.path)),
             version: head.map_or(Version::NoAnswer, |(_, fields)| self.version(fields)),
             verdict,
             retried: exchange.retried,
@@ -227,8 +218,7 @@ impl Engine {
     }
 
     async fn exchange(&self, visit: &Visit, session: &Session, id: &str) -> Exchange {
-        let request = visit.request(&session.person, &self.scenario, self.client.target());
-        let mut request = request.unwrap_or_default();
+        let mut request = visit.request(&session.person, &self.scenario, self.client.target());
         if let Ok(id) = id.parse() {
             request.headers_mut().insert("x-request-id", id);
         }
@@ -249,8 +239,11 @@ impl Engine {
     }
 }
 
-/// A header field of an answer, cut to a length that a report can show.
 fn text(fields: &HeaderMap, name: &str) -> Option<String> {
-    let value = fields.get(name)?.to_str().ok()?;
-    Some(value.chars().take(64).collect())
+    Some(shown(fields.get(name)?.to_str().ok()?))
+}
+
+/// Text of the target, cut to a length that a report can show.
+fn shown(text: &str) -> String {
+    text.chars().take(100).collect()
 }

@@ -66,31 +66,11 @@ pub enum FormMethod {
 const LINKS_MAX: usize = 500;
 /// Longest kept text of a link in bytes.
 const TEXT_MAX: usize = 200;
+/// Longest kept URL in bytes: what RFC 9110 §4.1 asks every server to take.
+const URL_MAX: usize = 8_000;
 /// Path segments that are never posts.
-const NOT_POSTS: [&str; 22] = [
-    "about",
-    "admin",
-    "archive",
-    "archives",
-    "atom",
-    "author",
-    "categories",
-    "category",
-    "feed",
-    "feeds",
-    "login",
-    "logout",
-    "media",
-    "page",
-    "register",
-    "rss",
-    "search",
-    "signup",
-    "static",
-    "tag",
-    "tags",
-    "assets",
-];
+const NOT_POSTS: &str = "about admin archive archives assets atom author categories category desk feed feeds login \
+     logout media page pages preferences register rss search signup static tag tags";
 
 // === impl Page ===
 
@@ -228,11 +208,11 @@ impl Reader<'_> {
         Some(Form { method, action, inputs: vec![], hidden: vec![] })
     }
 
-    /// The URL without fragment, if it is within the target.
+    /// The URL without fragment, if it is within the target and not longer than servers take.
     fn resolve(&self, reference: Option<&str>) -> Option<Url> {
         let mut url = self.at.join(reference?).ok()?;
         url.set_fragment(None);
-        self.target.owns(&url).then_some(url)
+        (self.target.owns(&url) && url.as_str().len() <= URL_MAX).then_some(url)
     }
 }
 
@@ -317,7 +297,10 @@ fn may_be_post(url: &Url) -> bool {
     let has_path = segments.peek().is_some();
     let file =
         url.path().rsplit('/').next().is_some_and(|last| last.contains('.') && !last.ends_with(".html"));
-    has_path && !file && url.query().is_none() && segments.all(|segment| !NOT_POSTS.contains(&segment))
+    has_path
+        && !file
+        && url.query().is_none()
+        && segments.all(|segment| NOT_POSTS.split_whitespace().all(|word| word != segment))
 }
 
 fn attribute<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {

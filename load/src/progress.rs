@@ -1,13 +1,16 @@
 //! What is shown while a run goes on.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    time::Duration,
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    drive::{Position, Watcher},
+    drive::Watcher,
     record::Second,
     report::{self, Report},
     schedule::Stage,
@@ -48,18 +51,8 @@ const SECONDS_PER_LINE: u64 = 5;
 struct Line<'a> {
     r#type: &'static str,
     time: Timestamp,
-    stage: StageLine,
     #[serde(flatten)]
     second: &'a Second,
-}
-
-#[derive(Serialize)]
-struct StageLine {
-    /// From 0.
-    index: usize,
-    of: usize,
-    /// Planned requests per second at this moment.
-    rate: f64,
 }
 
 #[derive(Serialize)]
@@ -84,7 +77,7 @@ impl Display {
     }
 
     fn bar(stages: &[Stage]) -> Self {
-        let length: std::time::Duration = stages.iter().map(|stage| stage.duration.get()).sum();
+        let length: Duration = stages.iter().map(|stage| stage.duration.get()).sum();
         let bar = ProgressBar::with_draw_target(Some(length.as_secs()), ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{bar:24} {pos}/{len} s  {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -112,15 +105,16 @@ impl Display {
 }
 
 impl Watcher for Display {
-    fn second(&mut self, second: &Second, position: Position<'_>) -> bool {
+    fn second(&mut self, second: &Second) -> bool {
+        let elapsed = Duration::from_secs_f64(second.elapsed_seconds).as_secs();
         match self {
             Self::Bar(bar) => {
-                bar.set_position(position.elapsed.as_secs());
+                bar.set_position(elapsed);
                 bar.set_message(sentence(second));
                 true
             }
             Self::Plain => {
-                if position.elapsed.as_secs().is_multiple_of(SECONDS_PER_LINE) {
+                if elapsed.is_multiple_of(SECONDS_PER_LINE) {
                     let _ = writeln!(
                         std::io::stderr(),
                         "{:>4.0} s  {}",
@@ -131,30 +125,12 @@ impl Watcher for Display {
                 true
             }
             Self::Jsonl => {
-                let (index, rate) = position.stage();
-                let stage = StageLine { index, of: position.stages.len(), rate };
-                let line = Line { r#type: "progress", time: Timestamp::now(), stage, second };
+                let line = Line { r#type: "progress", time: Timestamp::now(), second };
                 // A driver whose reader is gone must not go on unseen.
                 write_json(&line).is_ok()
             }
             Self::None => true,
         }
-    }
-}
-
-impl Position<'_> {
-    /// Index of the stage and its planned rate at this moment; the last stage after the end.
-    fn stage(&self) -> (usize, f64) {
-        let mut begin = std::time::Duration::ZERO;
-        for (index, stage) in self.stages.iter().enumerate() {
-            let length = stage.duration.get();
-            if self.elapsed < begin + length {
-                let share = (self.elapsed - begin).as_secs_f64() / length.as_secs_f64();
-                return (index, stage.rate_at(share));
-            }
-            begin += length;
-        }
-        (self.stages.len().saturating_sub(1), 0.0)
     }
 }
 

@@ -63,6 +63,17 @@ pub struct Schedule<R> {
     start: Duration,
 }
 
+/// Where in its stages a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Position {
+    /// Index of the stage; after the end that of the last one.
+    pub index: usize,
+    /// Number of stages.
+    pub of: usize,
+    /// Planned requests per second at this moment; 0 after the end.
+    pub rate: f64,
+}
+
 /// A number that is not a [`Rate`].
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("{0} is not a rate: give requests per second from 0 to {max}", max = Rate::MAX)]
@@ -150,6 +161,23 @@ fn stage_length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::E
     Ok(span)
 }
 
+impl Position {
+    /// The position after this time.
+    pub fn at(elapsed: Duration, stages: &[Stage]) -> Self {
+        let of = stages.len();
+        let mut begin = Duration::ZERO;
+        for (index, stage) in stages.iter().enumerate() {
+            let length = stage.duration.get();
+            if elapsed < begin + length {
+                let share = (elapsed - begin).as_secs_f64() / length.as_secs_f64();
+                return Self { index, of, rate: stage.rate_at(share) };
+            }
+            begin += length;
+        }
+        Self { index: of.saturating_sub(1), of, rate: 0.0 }
+    }
+}
+
 // === impl Schedule ===
 
 impl<R: Rng> Schedule<R> {
@@ -235,6 +263,15 @@ mod tests {
         assert_eq!(all.len(), 500);
         let first_half = all.iter().filter(|a| a.offset < Duration::from_secs(5)).count();
         assert_eq!(first_half, 125);
+    }
+
+    #[test]
+    fn the_position_follows_stages_and_ramps() {
+        let stages = [stage(10.0, 2), Stage { from: Some(Rate(10.0)), ..stage(30.0, 4) }];
+        let at = |seconds| Position::at(Duration::from_secs(seconds), &stages);
+        assert_eq!(at(1), Position { index: 0, of: 2, rate: 10.0 });
+        assert_eq!(at(4), Position { index: 1, of: 2, rate: 20.0 });
+        assert_eq!(at(6), Position { index: 1, of: 2, rate: 0.0 });
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
-    Method, Request, StatusCode,
+    Method, Request, StatusCode, Uri,
     header::{self, HeaderMap, HeaderValue},
 };
 use rand::seq::IndexedRandom;
@@ -46,8 +46,10 @@ pub struct Visit {
     pub counted_as: CountedAs,
     /// The method.
     pub method: Method,
-    /// The URL, always within the target.
+    /// Where it is, always within the target.
     pub url: Url,
+    /// What is sent of the URL: path and query.
+    pub path: Uri,
     /// A form's fields.
     pub body: Option<String>,
 }
@@ -128,21 +130,21 @@ impl Session {
         rng: &mut impl rand::Rng,
     ) -> Option<Visit> {
         if let Some(Redirect { method, url, body, .. }) = &self.redirect {
-            let (method, url, body) = (method.clone(), url.clone(), body.clone());
-            return Some(Visit { counted_as: CountedAs::Redirect, method, url, body });
+            return Visit::new(CountedAs::Redirect, url.clone())
+                .map(|visit| visit.with(method.clone(), body.clone()));
         }
         let step = scenario.flows.get(self.flow)?.steps.get(self.step)?;
         let counted_as = CountedAs::Step(step.id);
-        let get = |url| Visit { counted_as, method: Method::GET, url, body: None };
+        let get = |url| Visit::new(counted_as, url);
         match &step.action {
-            Action::Get(path) => surroundings.target.page(path).map(get),
-            Action::Follow(follow) => self.link(follow, rng).map(get),
+            Action::Get(path) => surroundings.target.page(path).and_then(get),
+            Action::Follow(follow) => self.link(follow, rng).and_then(get),
             Action::Search(words) => {
                 let (form, field) = self.page.search()?;
                 let word = words.choose(rng).cloned().or_else(|| self.word_of_a_title(rng))?;
                 let mut url = form.action.clone();
                 url.query_pairs_mut().clear().extend_pairs(&form.hidden).append_pair(field, &word);
-                Some(get(url))
+                get(url)
             }
             Action::Submit(fields) => self.form(counted_as, fields, surroundings),
         }
@@ -181,14 +183,14 @@ impl Session {
             FormMethod::Get => {
                 let mut url = form.action.clone();
                 url.query_pairs_mut().clear().extend_pairs(&form.hidden).extend_pairs(values);
-                Some(Visit { counted_as, method: Method::GET, url, body: None })
+                Visit::new(counted_as, url)
             }
             FormMethod::Post => {
                 let body = form_urlencoded::Serializer::new(String::new())
                     .extend_pairs(&form.hidden)
                     .extend_pairs(values)
                     .finish();
-                Some(Visit { counted_as, method: Method::POST, url: form.action.clone(), body: Some(body) })
+                Visit::new(counted_as, form.action.clone()).map(|visit| visit.with(Method::POST, Some(body)))
             }
         }
     }
@@ -318,39 +320,41 @@ impl Surroundings<'_> {
 }
 
 impl Visit {
+    /// A visit by GET, unless the URL is longer than a request can say.
+    fn new(counted_as: CountedAs, url: Url) -> Option<Self> {
+        let path = url[url::Position::BeforePath..url::Position::AfterQuery].parse().ok()?;
+        Some(Self { counted_as, method: Method::GET, url, path, body: None })
+    }
+
+    fn with(self, method: Method, body: Option<String>) -> Self {
+        Self { method, body, ..self }
+    }
+
     /// The request as this person sends it.
-    pub fn request(
-        &self,
-        person: &Person,
-        scenario: &Scenario,
-        target: &Target,
-    ) -> Option<Request<Full<Bytes>>> {
-        let path = self.url[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
+    pub fn request(&self, person: &Person, scenario: &Scenario, target: &Target) -> Request<Full<Bytes>> {
         let body = Full::new(Bytes::from(self.body.clone().unwrap_or_default()));
-        let mut request = Request::builder().method(self.method.clone()).uri(path).body(body).ok()?;
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.path.clone();
         let fields = request.headers_mut();
-        fields.insert(
-            header::USER_AGENT,
-            HeaderValue::from_static(concat!("huidu-load/", env!("CARGO_PKG_VERSION"))),
-        );
+        let agent = concat!("huidu-load/", env!("CARGO_PKG_VERSION"));
+        fields.insert(header::USER_AGENT, HeaderValue::from_static(agent));
         fields.insert(header::ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"));
         if self.body.is_some() {
             let form = HeaderValue::from_static("application/x-www-form-urlencoded");
             fields.insert(header::CONTENT_TYPE, form);
             // Browsers say where a form comes from; defences against CSRF rest on it.
-            fields.insert(header::ORIGIN, HeaderValue::from_str(&target.origin()).ok()?);
+            fields.extend(target.origin().parse().ok().map(|origin| (header::ORIGIN, origin)));
             fields.insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
         }
-        if let Some(cookies) = person.cookies.header() {
-            fields.insert(header::COOKIE, cookies);
-        }
+        fields.extend(person.cookies.header().map(|cookies| (header::COOKIE, cookies)));
         if let Identity::Header(name) = &scenario.identity {
-            fields.insert(name.clone(), HeaderValue::from_str(&person.name()).ok()?);
+            fields.extend(person.name().parse().ok().map(|value| (name.clone(), value)));
         }
         for (name, value) in &scenario.headers {
             fields.insert(name, value.clone());
         }
-        Some(request)
+        request
     }
 }
 

@@ -87,7 +87,8 @@ impl Target {
 
     /// The URL of a path of a scenario; `/` is the target itself, also where that has a path.
     pub fn page(&self, path: &str) -> Option<Url> {
-        self.base.join(path.trim_start_matches('/')).ok().filter(|url| self.owns(url))
+        // With the dot in front nothing in the path can be taken for a scheme or a host.
+        self.base.join(&format!("./{}", path.trim_start_matches('/'))).ok().filter(|url| self.owns(url))
     }
 
     /// Whether the URL has the target's scheme, host and port.
@@ -147,7 +148,10 @@ mod tests {
         let target = Target::resolve("http://127.0.0.1:8080/blog", Reach::Loopback).await.unwrap();
         assert_eq!(target.page("/posts?x=1").unwrap().as_str(), "http://127.0.0.1:8080/blog/posts?x=1");
         assert_eq!(target.page("/").unwrap().as_str(), "http://127.0.0.1:8080/blog/");
-        assert!(target.page("http://127.0.0.1:9/").is_none());
+        assert_eq!(
+            target.page("http://127.0.0.1:9/").unwrap().as_str(),
+            "http://127.0.0.1:8080/blog/http://127.0.0.1:9/"
+        );
         assert!(!target.owns(&Url::parse("http://127.0.0.1:9/").unwrap()));
         assert_eq!(
             target.page("//127.0.0.1:9/x").unwrap().as_str(),

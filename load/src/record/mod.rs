@@ -11,7 +11,10 @@ pub use self::{
     latency::{Latencies, Percentiles},
     recorder::{Counts, Recorder},
 };
-use crate::session::{CountedAs, Verdict};
+use crate::{
+    schedule::Position,
+    session::{CountedAs, Verdict},
+};
 
 /// Something to be counted.
 #[derive(Debug)]
@@ -103,6 +106,8 @@ pub struct Second {
     pub elapsed_seconds: f64,
     /// Length of "last", in seconds; shorter at the end of a run.
     pub last_seconds: f64,
+    /// Where in its plan the run is.
+    pub stage: Position,
     /// Requests under way.
     pub in_flight: usize,
     /// All requests.

@@ -1,16 +1,20 @@
 //! Counting.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{Both, Ended, Event, Figures, Latencies, Percentiles, Sample, Second, Version};
-use crate::session::{CountedAs, Verdict};
+use crate::{
+    schedule::{Position, Stage},
+    session::{CountedAs, Verdict},
+};
 
 /// Counts events by version, stage and step. Memory is bounded: by [`VERSIONS_MAX`], [`SAMPLES_MAX`], and one
 /// entry per second.
 pub struct Recorder {
     started: Timestamp,
+    plan: Vec<Stage>,
     all: Group,
     versions: BTreeMap<Version, Group>,
     stages: Vec<Tally>,
@@ -71,14 +75,15 @@ struct Group {
 // === impl Recorder ===
 
 impl Recorder {
-    /// An empty recorder for so many stages and steps.
-    pub fn new(started: Timestamp, stages: usize, steps: usize) -> Self {
+    /// An empty recorder for these stages and so many steps.
+    pub fn new(started: Timestamp, plan: Vec<Stage>, steps: usize) -> Self {
         let tallies = |count| std::iter::repeat_with(Tally::default).take(count).collect();
         Self {
             started,
+            stages: tallies(plan.len()),
+            plan,
             all: Group::default(),
             versions: BTreeMap::new(),
-            stages: tallies(stages),
             steps: tallies(steps),
             redirects: Tally::default(),
             skipped: vec![0; steps],
@@ -139,12 +144,14 @@ impl Recorder {
     }
 
     /// Ends a second: what was "last" starts again.
-    pub fn tick(&mut self, elapsed_seconds: f64, in_flight: usize) -> &Second {
+    pub fn tick(&mut self, elapsed: Duration, in_flight: usize) -> &Second {
+        let elapsed_seconds = elapsed.as_secs_f64();
         let versions =
             self.versions.iter().map(|(version, group)| (version.label().to_owned(), group.both()));
         let second = Second {
             elapsed_seconds,
             last_seconds: elapsed_seconds - self.last_elapsed,
+            stage: Position::at(elapsed, &self.plan),
             in_flight,
             all: self.all.both(),
             versions: versions.collect(),

@@ -1,8 +1,8 @@
-//! Line and area plots as inline SVG.
+//! Line and area plots over the time of a run, as inline SVG.
 
 use std::fmt::Write;
 
-/// One plot over the time of the run.
+/// One plot.
 pub(super) struct Plot<'a> {
     pub(super) title: &'a str,
     pub(super) unit: &'a str,
@@ -20,8 +20,11 @@ pub(super) enum Kind {
     Shares,
 }
 
+#[derive(Clone)]
 pub(super) struct Series {
     pub(super) name: String,
+    /// The class of its colour.
+    pub(super) class: String,
     /// One value for each time; `None` leaves a gap.
     pub(super) values: Vec<Option<f64>>,
 }
@@ -29,21 +32,36 @@ pub(super) struct Series {
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 56.0;
-const RIGHT: f64 = 12.0;
+const RIGHT: f64 = 20.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 26.0;
-/// Points beyond what a screen can show are joined.
+/// More points than a screen can show are joined.
 const POINTS_MAX: usize = 600;
+/// Labels of the time axis.
+const TIMES_MAX: f64 = 8.0;
+
+// === impl Series ===
+
+impl Series {
+    /// A series in the colour with this number; there are six.
+    pub(super) fn new(name: &str, colour: usize, values: Vec<Option<f64>>) -> Self {
+        Self { name: name.to_owned(), class: format!("s{}", colour % 6), values }
+    }
+
+    fn map_chunks(&self, size: usize, join: impl Fn(&[Option<f64>]) -> Option<f64>) -> Self {
+        Self { values: self.values.chunks(size).map(join).collect(), ..self.clone() }
+    }
+}
+
+// === impl Plot ===
 
 impl Plot<'_> {
     /// The plot with title and legend.
     pub(super) fn figure(&self) -> String {
-        let legend: String = self
-            .series
-            .iter()
-            .enumerate()
-            .map(|(n, series)| format!("<span><i class=\"s{}\"></i>{}</span>", n % 6, escape(&series.name)))
-            .collect();
+        let entry = |series: &Series| {
+            format!("<span><i class=\"{}\"></i>{}</span>", series.class, escape(&series.name))
+        };
+        let legend: String = self.series.iter().map(entry).collect();
         format!(
             "<figure><figcaption><b>{}</b> <small>{}</small> <span class=legend>{legend}</span></figcaption>{}</figure>\n",
             escape(self.title),
@@ -53,78 +71,57 @@ impl Plot<'_> {
     }
 
     fn svg(&self) -> String {
-        let joined = self.joined();
-        let stacked = joined.stacked();
+        let (times, series) = self.joined();
+        let series = if self.kind == Kind::Shares { stacked(series) } else { series };
         let highest =
-            stacked.iter().flat_map(|series| &series.values).flatten().fold(0.0_f64, |a, &b| a.max(b));
-        let top = if self.kind == Kind::Shares { 100.0 } else { nice_above(highest) };
-        let until = joined.times.last().copied().unwrap_or(1.0).max(1.0);
-        let scale = Scale { top, until };
+            series.iter().flat_map(|series| &series.values).flatten().fold(0.0_f64, |a, &b| a.max(b));
+        let top = if self.kind == Kind::Shares { 100.0 } else { round_up(highest) };
+        let scale = Scale { top, until: times.last().copied().unwrap_or(1.0).max(1.0) };
         let mut svg =
             format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=img aria-label=\"{}\">", escape(self.title));
         scale.grid(&mut svg);
-        for (n, series) in stacked.iter().enumerate().rev() {
-            let path = scale.path(&joined.times, &series.values, self.kind);
-            let class = if self.kind == Kind::Shares { "area" } else { "line" };
-            let _ = write!(
-                svg,
-                "<path class=\"{class} s{}\" d=\"{path}\"><title>{}</title></path>",
-                n % 6,
-                escape(&series.name)
-            );
+        let kind = if self.kind == Kind::Shares { "area" } else { "line" };
+        // The first series is drawn last, over the others: it is the most important line, or the lowest area.
+        for Series { name, class, values } in series.iter().rev() {
+            let path = scale.path(&times, values, self.kind);
+            let name = escape(name);
+            let _ = write!(svg, "<path class=\"{kind} {class}\" d=\"{path}\"><title>{name}</title></path>");
         }
         svg.push_str("</svg>");
         svg
     }
 
-    /// Fewer points: of each group of neighbours the highest value, so that no peak is lost.
-    fn joined(&self) -> Joined {
-        let group = self.times.len().div_ceil(POINTS_MAX).max(1);
-        let times = self.times.chunks(group).filter_map(|chunk| chunk.last().copied()).collect();
-        let series = self.series.iter().map(|series| Series {
-            name: series.name.clone(),
-            values: series
-                .values
-                .chunks(group)
-                .map(|chunk| {
-                    let values = chunk.iter().flatten().copied();
-                    if self.kind == Kind::Shares {
-                        let count = chunk.iter().flatten().count();
-                        (count > 0)
-                            .then(|| values.sum::<f64>() / f64::from(u32::try_from(count).unwrap_or(1)))
-                    } else {
-                        values.reduce(f64::max)
-                    }
-                })
-                .collect(),
-        });
-        Joined { times, series: series.collect(), kind: self.kind }
-    }
-}
-
-struct Joined {
-    times: Vec<f64>,
-    series: Vec<Series>,
-    kind: Kind,
-}
-
-impl Joined {
-    fn stacked(&self) -> Vec<Series> {
-        let mut sums = vec![0.0; self.times.len()];
-        let copy = |series: &Series| Series { name: series.name.clone(), values: series.values.clone() };
-        if self.kind == Kind::Lines {
-            return self.series.iter().map(copy).collect();
-        }
-        let pile = |series: &Series| {
-            let values = series.values.iter().zip(&mut sums).map(|(value, sum)| {
-                *sum += value.unwrap_or(0.0);
-                value.map(|_| *sum)
-            });
-            Series { name: series.name.clone(), values: values.collect() }
+    /// Fewer points. Of neighbours a line keeps the highest value, so that no peak is lost, and an area the
+    /// mean, so that the sum stays 100 %.
+    fn joined(&self) -> (Vec<f64>, Vec<Series>) {
+        let size = self.times.len().div_ceil(POINTS_MAX).max(1);
+        let times = self.times.chunks(size).filter_map(|chunk| chunk.last().copied()).collect();
+        let join = |chunk: &[Option<f64>]| {
+            let values = chunk.iter().flatten();
+            let count = f64::from(u32::try_from(values.clone().count()).unwrap_or(u32::MAX));
+            match self.kind {
+                Kind::Lines => values.copied().reduce(f64::max),
+                Kind::Shares => (count > 0.0).then(|| values.sum::<f64>() / count),
+            }
         };
-        self.series.iter().map(pile).collect()
+        (times, self.series.iter().map(|series| series.map_chunks(size, join)).collect())
     }
 }
+
+/// Each series on top of those before it.
+fn stacked(series: Vec<Series>) -> Vec<Series> {
+    let mut sums = vec![0.0; series.first().map_or(0, |series| series.values.len())];
+    let pile = |series: Series| {
+        let add = |(value, sum): (&Option<f64>, &mut f64)| {
+            *sum += value.unwrap_or(0.0);
+            value.map(|_| *sum)
+        };
+        Series { values: series.values.iter().zip(&mut sums).map(add).collect(), ..series }
+    };
+    series.into_iter().map(pile).collect()
+}
+
+// === impl Scale ===
 
 struct Scale {
     top: f64,
@@ -144,53 +141,63 @@ impl Scale {
     fn grid(&self, svg: &mut String) {
         for quarter in 0..=4 {
             let value = self.top * f64::from(quarter) / 4.0;
-            let y = self.y(value);
-            let _ = write!(
-                svg,
-                "<path class=grid d=\"M{LEFT} {y:.1}H{:.1}\"/><text x=\"{:.1}\" y=\"{:.1}\" class=end>{}</text>",
-                WIDTH - RIGHT,
-                LEFT - 6.0,
-                y + 4.0,
-                number(value)
-            );
-            let time = self.until * f64::from(quarter) / 4.0;
-            let _ = write!(
-                svg,
-                "<text x=\"{:.1}\" y=\"{:.1}\" class={}>{} s</text>",
-                self.x(time),
-                HEIGHT - 8.0,
-                if quarter == 4 { "end" } else { "mid" },
-                number(time)
-            );
+            let (y, right, label) = (self.y(value), WIDTH - RIGHT, LEFT - 6.0);
+            let _ = write!(svg, "<path class=grid d=\"M{LEFT} {y:.1}H{right:.1}\"/>");
+            let _ =
+                write!(svg, "<text x=\"{label:.1}\" y=\"{:.1}\" class=end>{}</text>", y + 4.0, number(value));
+        }
+        let step = time_step(self.until);
+        let mut time = 0.0;
+        while time <= self.until {
+            let (x, y) = (self.x(time), HEIGHT - 8.0);
+            let _ = write!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" class=mid>{}</text>", clock(time));
+            time += step;
         }
     }
 
     fn path(&self, times: &[f64], values: &[Option<f64>], kind: Kind) -> String {
         let mut path = String::new();
-        let points: Vec<_> =
-            times.iter().zip(values).filter_map(|(&time, value)| Some((time, (*value)?))).collect();
-        for (n, (time, value)) in points.iter().enumerate() {
-            let verb = if n == 0 { 'M' } else { 'L' };
-            let _ = write!(path, "{verb}{:.1} {:.1}", self.x(*time), self.y(*value));
+        let mut verb = 'M';
+        for (&time, value) in times.iter().zip(values) {
+            match value {
+                Some(value) => {
+                    let _ = write!(path, "{verb}{:.1} {:.1}", self.x(time), self.y(*value));
+                    verb = 'L';
+                }
+                None => verb = 'M',
+            }
         }
-        if let (Kind::Shares, Some((first, _)), Some((last, _))) = (kind, points.first(), points.last()) {
+        if let (Kind::Shares, Some(first), Some(last)) = (kind, times.first(), times.last()) {
             let _ = write!(path, "L{:.1} {1:.1}L{2:.1} {1:.1}Z", self.x(*last), self.y(0.0), self.x(*first));
         }
         path
     }
 }
 
-/// The next of 1, 2, 4, 5, 8 times a power of ten, so that quarters are short numbers.
-fn nice_above(value: f64) -> f64 {
+/// The next of 1, 2, 4, 8 times a power of ten, so that quarters are short numbers.
+fn round_up(value: f64) -> f64 {
     if value <= 0.0 {
         return 1.0;
     }
     let power = 10_f64.powf(value.log10().floor());
-    [1.0, 2.0, 4.0, 5.0, 8.0]
+    [1.0, 2.0, 4.0, 8.0]
         .map(|step| step * power)
         .into_iter()
         .find(|&step| step >= value)
         .unwrap_or(power * 10.0)
+}
+
+/// Whole seconds, minutes or hours between labels.
+fn time_step(until: f64) -> f64 {
+    let steps = [
+        1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0,
+        14_400.0,
+    ];
+    steps.into_iter().find(|step| until / step <= TIMES_MAX).unwrap_or(86_400.0)
+}
+
+fn clock(seconds: f64) -> String {
+    crate::span::Span::from(std::time::Duration::from_secs_f64(seconds)).to_string()
 }
 
 fn number(value: f64) -> String {
@@ -205,4 +212,47 @@ pub(super) fn escape(text: &str) -> String {
         .replace('>', "&gt;")
         .replace('"', "&quot;")
         .replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plot(kind: Kind, series: &[&[f64]]) -> String {
+        let times: Vec<f64> = (1..=u32::try_from(series[0].len()).unwrap()).map(f64::from).collect();
+        let series = series.iter().enumerate().map(|(n, values)| {
+            Series::new(&format!("<{n}>"), n, values.iter().map(|&value| Some(value)).collect())
+        });
+        Plot { title: "t", unit: "u", kind, times: &times, series: series.collect() }.figure()
+    }
+
+    #[test]
+    fn the_highest_value_is_below_the_top_and_nothing_is_below_the_floor() {
+        let svg = plot(Kind::Lines, &[&[0.0, 30.0]]);
+        // The top of the scale is 40: 30 of 40 parts of the height from 194 up to 12.
+        assert!(svg.contains("M448.0 194.0L840.0 57.5"), "{svg}");
+        assert!(svg.contains(">40<") && svg.contains("&lt;0&gt;"));
+    }
+
+    #[test]
+    fn shares_are_stacked_to_the_top() {
+        let svg = plot(Kind::Shares, &[&[75.0, 50.0], &[25.0, 50.0]]);
+        assert!(svg.contains("M448.0 12.0L840.0 12.0L840.0 194.0"), "{svg}");
+        assert!(svg.contains("M448.0 57.5L840.0 103.0"), "{svg}");
+    }
+
+    #[test]
+    fn a_long_run_keeps_its_peak_in_few_points() {
+        let mut values = vec![1.0; 86_400];
+        values[40_000] = 100.0;
+        let svg = plot(Kind::Lines, &[&values]);
+        assert!(svg.len() < 20_000, "{}", svg.len());
+        assert!(svg.contains(" 12.0L"), "the peak is at the top");
+    }
+
+    #[test]
+    fn an_empty_plot_is_still_a_plot() {
+        assert!(plot(Kind::Lines, &[&[]]).contains("<svg"));
+        assert!(plot(Kind::Shares, &[&[]]).contains("</svg>"));
+    }
 }

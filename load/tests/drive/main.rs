@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use load::{
     client::{Retry, Settings},
-    drive::{Outcome, Plan, Position, Watcher, drive},
+    drive::{Outcome, Plan, Watcher, drive},
     record::{Figures, Second},
     scenario::Scenario,
     schedule::{Arrivals, Rate, Stage},
@@ -25,7 +25,7 @@ use self::server::Server;
 struct Nobody;
 
 impl Watcher for Nobody {
-    fn second(&mut self, _: &Second, _: Position<'_>) -> bool {
+    fn second(&mut self, _: &Second) -> bool {
         true
     }
 }
