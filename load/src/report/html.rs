@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{
     Report,
-    plot::{Kind, Plot, Series, escape},
+    plot::{Kind, Plot, STYLE, Series, escape},
     table::{self, COLUMNS, Table},
 };
 use crate::record::{Both, Percentiles, Sample, Second};
-
-const STYLE: &str = include_str!("report.css");
 
 /// Shorter than this, the last part of a second says nothing about a rate.
 const PART_MIN_SECONDS: f64 = 0.5;

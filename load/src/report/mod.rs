@@ -1,7 +1,7 @@
 //! The end of a run in text, JSON and HTML.
 
 mod html;
-mod plot;
+pub mod plot;
 mod table;
 
 use std::{collections::BTreeMap, fs::File, io::Write, path::Path};

@@ -2,31 +2,41 @@
 
 use std::fmt::Write;
 
+/// The style sheet of a report; light and dark.
+pub const STYLE: &str = include_str!("report.css");
+
 /// One plot.
-pub(super) struct Plot<'a> {
-    pub(super) title: &'a str,
-    pub(super) unit: &'a str,
-    pub(super) kind: Kind,
+pub struct Plot<'a> {
+    /// What it shows.
+    pub title: &'a str,
+    /// What its values are.
+    pub unit: &'a str,
+    /// How they are drawn.
+    pub kind: Kind,
     /// Seconds since the run began, ascending.
-    pub(super) times: &'a [f64],
-    pub(super) series: Vec<Series>,
+    pub times: &'a [f64],
+    /// What is drawn.
+    pub series: Vec<Series>,
 }
 
+/// How series are drawn.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Each series on its own.
     Lines,
     /// Series on top of each other; together they are 100 %.
     Shares,
 }
 
+/// A line or an area.
 #[derive(Clone)]
-pub(super) struct Series {
-    pub(super) name: String,
+pub struct Series {
+    /// Its name in the legend.
+    pub name: String,
     /// The class of its colour.
-    pub(super) class: String,
+    pub class: String,
     /// One value for each time; `None` leaves a gap.
-    pub(super) values: Vec<Option<f64>>,
+    pub values: Vec<Option<f64>>,
 }
 
 const WIDTH: f64 = 860.0;
@@ -44,7 +54,7 @@ const TIMES_MAX: f64 = 8.0;
 
 impl Series {
     /// A series in the colour with this number; there are six.
-    pub(super) fn new(name: &str, colour: usize, values: Vec<Option<f64>>) -> Self {
+    pub fn new(name: &str, colour: usize, values: Vec<Option<f64>>) -> Self {
         Self { name: name.to_owned(), class: format!("s{}", colour % 6), values }
     }
 
@@ -57,7 +67,7 @@ impl Series {
 
 impl Plot<'_> {
     /// The plot with title and legend.
-    pub(super) fn figure(&self) -> String {
+    pub fn figure(&self) -> String {
         let entry = |series: &Series| {
             format!("<span><i class=\"{}\"></i>{}</span>", series.class, escape(&series.name))
         };
@@ -206,7 +216,7 @@ fn number(value: f64) -> String {
 }
 
 /// Text made harmless for HTML: versions and paths come from the target.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
