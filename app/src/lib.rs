@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+pub mod args;
+mod cli;
+pub mod markdown;
+pub mod seed;
+mod server;
+pub mod snippet;
+pub mod store;
+pub mod text;
+pub mod web;
+
+pub use cli::run;
+pub use server::{Drain, Server};

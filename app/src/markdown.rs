@@ -1,0 +1,231 @@
+//! Markdown to harmless HTML.
+//!
+//! Rendered HTML is never kept in the database: each version renders for itself, so an older program never meets
+//! markup of a newer one.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use ammonia::{Builder, UrlRelative};
+use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+
+use crate::text;
+
+/// A rendered text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rendered {
+    /// Harmless HTML.
+    pub html: String,
+    /// Its headings, in order.
+    pub contents: Vec<Heading>,
+    /// Minutes that reading takes.
+    pub minutes: usize,
+}
+
+/// A heading, for the table of contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heading {
+    /// 2 to 6: the title of the page is the only heading of level 1.
+    pub level: u8,
+    /// Its anchor.
+    pub id: String,
+    /// Plain text.
+    pub text: String,
+}
+
+/// An author's text: CommonMark with tables, footnotes, task lists and strikethrough.
+#[must_use]
+pub fn render_post(markdown: &str) -> Rendered {
+    let options = Options::ENABLE_TABLES
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_SMART_PUNCTUATION
+        | Options::ENABLE_GFM;
+    let mut events: Vec<Event<'_>> = Parser::new_ext(markdown, options).collect();
+    let contents = anchor_headings(&mut events);
+    let mut raw = String::with_capacity(markdown.len() * 3 / 2);
+    html::push_html(&mut raw, wrap_tables(events).into_iter());
+    // Alignment comes as a style, which neither the sanitiser nor the page's policy lets through.
+    for side in ["left", "center", "right"] {
+        raw = raw.replace(&format!(" style=\"text-align: {side}\""), &format!(" align=\"{side}\""));
+    }
+    Rendered { html: POST.clean(&raw).to_string(), contents, minutes: text::reading_minutes(markdown) }
+}
+
+/// A reader's comment: paragraphs, emphasis, links, lists, quotations and code; no pictures, no HTML.
+#[must_use]
+pub fn render_comment(markdown: &str) -> String {
+    let events = Parser::new_ext(markdown, Options::ENABLE_STRIKETHROUGH).map(|event| match event {
+        Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
+        Event::SoftBreak => Event::HardBreak,
+        other => other,
+    });
+    let mut raw = String::with_capacity(markdown.len() * 2);
+    html::push_html(&mut raw, events);
+    COMMENT.clean(&raw).to_string()
+}
+
+static POST: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::default();
+    builder
+        .add_tags(["input", "section", "figure", "figcaption", "video", "audio", "source"])
+        .add_tag_attributes("input", ["type", "checked", "disabled"])
+        .add_tag_attribute_values("input", "type", ["checkbox"])
+        .add_tag_attributes("img", ["loading", "decoding"])
+        .add_tag_attributes("video", ["src", "controls", "width", "height", "poster"])
+        .add_tag_attributes("audio", ["src", "controls"])
+        .add_tag_attributes("source", ["src", "type"])
+        .add_tag_attributes("a", ["id", "aria-hidden", "tabindex"])
+        .add_tag_attributes("details", ["open"])
+        .set_tag_attribute_value("img", "loading", "lazy")
+        .set_tag_attribute_value("img", "decoding", "async")
+        .set_tag_attribute_value("input", "disabled", "")
+        .url_relative(UrlRelative::PassThrough)
+        .link_rel(Some("noopener"));
+    for heading in ["h2", "h3", "h4", "h5", "h6"] {
+        builder.add_tag_attributes(heading, ["id"]);
+    }
+    for tag in ["code", "pre", "div", "span", "sup", "a", "li", "ul", "table", "figure", "p"] {
+        builder.add_tag_attributes(tag, ["class"]);
+    }
+    builder.add_tag_attributes("div", ["id"]).add_tag_attributes("pre", ["tabindex"]);
+    builder
+});
+
+static COMMENT: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::default();
+    builder
+        .tags(HashSet::from([
+            "p",
+            "br",
+            "em",
+            "strong",
+            "del",
+            "code",
+            "pre",
+            "blockquote",
+            "ul",
+            "ol",
+            "li",
+            "a",
+        ]))
+        .tag_attributes(HashMap::from([("a", HashSet::from(["href"]))]))
+        .generic_attributes(HashSet::new())
+        .url_schemes(HashSet::from(["http", "https", "mailto"]))
+        .url_relative(UrlRelative::Deny)
+        .link_rel(Some("nofollow ugc noopener"));
+    builder
+});
+
+/// Gives each heading an anchor and moves all headings one level down; returns the table of contents.
+fn anchor_headings(events: &mut [Event<'_>]) -> Vec<Heading> {
+    let mut contents: Vec<Heading> = Vec::new();
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut start = None;
+    for index in 0..events.len() {
+        match &events[index] {
+            Event::Start(Tag::Heading { .. }) => start = Some(index),
+            Event::End(TagEnd::Heading(level)) => {
+                let level = down(*level);
+                let Some(first) = start.take() else { continue };
+                let text: String = events[first..index].iter().filter_map(plain).collect();
+                let base = text::slugify(&text);
+                let count = seen.entry(base.clone()).or_insert(0);
+                *count += 1;
+                let id = if *count == 1 { base } else { format!("{base}-{count}") };
+                events[first] = Event::Start(Tag::Heading {
+                    level,
+                    id: Some(CowStr::from(id.clone())),
+                    classes: Vec::new(),
+                    attrs: Vec::new(),
+                });
+                events[index] = Event::End(TagEnd::Heading(level));
+                contents.push(Heading { level: level as u8, id, text });
+            }
+            _ => {}
+        }
+    }
+    contents
+}
+
+/// Wide tables and code scroll by themselves, not the page, and can be reached by keyboard.
+fn wrap_tables(events: Vec<Event<'_>>) -> Vec<Event<'_>> {
+    let mut out = Vec::with_capacity(events.len() + 8);
+    for event in events {
+        match event {
+            Event::Start(Tag::Table(_)) => {
+                out.push(Event::Html("<div class=\"table\">".into()));
+                out.push(event);
+            }
+            Event::End(TagEnd::Table) => {
+                out.push(event);
+                out.push(Event::Html("</div>".into()));
+            }
+            event => out.push(event),
+        }
+    }
+    out
+}
+
+fn plain<'a>(event: &'a Event<'_>) -> Option<&'a str> {
+    match event {
+        Event::Text(text) | Event::Code(text) => Some(text),
+        Event::SoftBreak => Some(" "),
+        _ => None,
+    }
+}
+
+fn down(level: HeadingLevel) -> HeadingLevel {
+    match level {
+        HeadingLevel::H1 => HeadingLevel::H2,
+        HeadingLevel::H2 => HeadingLevel::H3,
+        HeadingLevel::H3 => HeadingLevel::H4,
+        HeadingLevel::H4 => HeadingLevel::H5,
+        HeadingLevel::H5 | HeadingLevel::H6 => HeadingLevel::H6,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{render_comment, render_post};
+
+    #[test]
+    fn a_post_has_tables_footnotes_tasks_and_anchored_headings() {
+        let page = render_post(
+            "# 为什么\n\n## Why\n\n## Why\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n- [x] done\n\nText[^1].\n\n[^1]: Note.",
+        );
+        assert!(page.html.contains("<h2 id=\"为什么\">"), "{}", page.html);
+        assert!(page.html.contains("<h3 id=\"why-2\">"));
+        assert!(page.html.contains("<td align=\"right\">2</td>"));
+        assert!(page.html.contains("type=\"checkbox\""));
+        assert!(page.html.contains("footnote"));
+        assert_eq!(page.contents.len(), 3);
+        assert_eq!(page.contents[1].level, 3);
+    }
+
+    #[test]
+    fn code_keeps_its_language_class() {
+        assert!(render_post("```rust\nfn main() {}\n```").html.contains("class=\"language-rust\""));
+    }
+
+    #[test]
+    fn script_is_taken_out_of_posts_and_comments() {
+        let attack =
+            "<script>alert(1)</script> <img src=x onerror=alert(1)> [x](javascript:alert(1)) <svg onload=a>";
+        for html in [render_post(attack).html, render_comment(attack)] {
+            assert!(!html.contains("<script") && !html.contains("href=\"javascript"), "{html}");
+            assert!(!html.contains("<img src=\"x\" onerror") && !html.contains("<svg"), "{html}");
+        }
+    }
+
+    #[test]
+    fn a_comment_shows_html_as_text_and_marks_its_links() {
+        let html = render_comment(
+            "<b>x</b> https://a.example [l](https://a.example)\nnext ![p](https://a.example/p.png)",
+        );
+        assert!(html.contains("&lt;b&gt;"), "{html}");
+        assert!(html.contains("rel=\"nofollow ugc noopener\""), "{html}");
+        assert!(!html.contains("<img"), "{html}");
+    }
+}

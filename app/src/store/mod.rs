@@ -1,0 +1,162 @@
+//! Everything that is kept: one set of statements for two databases.
+//!
+//! SQLite and PostgreSQL understand the same SQL here: `$1` parameters, row values, `ON CONFLICT`, `RETURNING`,
+//! `string_agg`. So each statement is written once and the macros below expand it for both drivers, with the
+//! driver's own types; the same store tests run on both. A trait with two implementations would double every
+//! statement, and sqlx's `Any` driver would lose types. The few places where the databases differ (the search
+//! index, bulk loading, locks) match on [`Db`] in the open.
+//!
+//! SQLite runs in WAL mode: many readers and one writer. A process has one writing connection, and a writing
+//! transaction starts with `BEGIN IMMEDIATE`, so that processes that share the file queue at the start of a short
+//! transaction instead of failing in its middle.
+
+mod comments;
+mod error;
+mod lists;
+mod load;
+mod media;
+mod open;
+mod posts;
+pub mod schema;
+mod search;
+mod settings;
+mod users;
+
+use sqlx::{PgPool, SqlitePool};
+
+pub use comments::{Comment, CommentStatus, NewComment};
+pub use error::StoreError;
+pub use lists::{Cursor, Filter, From, ListPage, PostCard, TagRef, Term, Window};
+pub use load::LoadPost;
+pub use media::{MediaFile, NewMedia};
+pub use open::DatabaseUrl;
+pub use posts::{Draft, Post, PostRow, Publication, Saved};
+pub use search::{Hit, terms};
+pub use settings::Settings;
+pub use users::{NewSession, Role, User};
+
+/// The blog's database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    db: Db,
+}
+
+/// The open pools of the database that the URL named.
+#[derive(Clone, Debug)]
+pub(crate) enum Db {
+    /// One file; reading connections and the one writing connection of this process.
+    Sqlite {
+        /// Connections that only read.
+        read: SqlitePool,
+        /// The one connection that writes.
+        write: SqlitePool,
+    },
+    /// A server; every connection reads and writes.
+    Postgres(PgPool),
+}
+
+/// Rows of a statement as a vector of a `FromRow` type.
+macro_rules! fetch_all {
+    ($store:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
+        match &$store.db {
+            $crate::store::Db::Sqlite { read, .. } => {
+                sqlx::query_as($sql)$(.bind($arg))*.fetch_all(read).await
+            }
+            $crate::store::Db::Postgres(pool) => sqlx::query_as($sql)$(.bind($arg))*.fetch_all(pool).await,
+        }
+    };
+}
+
+/// The first row of a statement, if any, as a `FromRow` type.
+macro_rules! fetch_optional {
+    ($store:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
+        match &$store.db {
+            $crate::store::Db::Sqlite { read, .. } => {
+                sqlx::query_as($sql)$(.bind($arg))*.fetch_optional(read).await
+            }
+            $crate::store::Db::Postgres(pool) => sqlx::query_as($sql)$(.bind($arg))*.fetch_optional(pool).await,
+        }
+    };
+}
+
+/// Runs a writing statement by itself; the number of rows it changed.
+macro_rules! execute {
+    ($store:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
+        match &$store.db {
+            $crate::store::Db::Sqlite { write, .. } => {
+                sqlx::query($sql)$(.bind($arg))*.execute(write).await.map(|done| done.rows_affected())
+            }
+            $crate::store::Db::Postgres(pool) => {
+                sqlx::query($sql)$(.bind($arg))*.execute(pool).await.map(|done| done.rows_affected())
+            }
+        }
+    };
+}
+
+/// Runs a block in a writing transaction and commits it; an early return by `?` rolls back.
+macro_rules! in_transaction {
+    ($store:expr, |$tx:ident| $body:block) => {
+        match &$store.db {
+            $crate::store::Db::Sqlite { write, .. } => {
+                let mut $tx = write.begin_with("BEGIN IMMEDIATE").await?;
+                let out = $body;
+                $tx.commit().await?;
+                out
+            }
+            $crate::store::Db::Postgres(pool) => {
+                let mut $tx = pool.begin().await?;
+                let out = $body;
+                $tx.commit().await?;
+                out
+            }
+        }
+    };
+}
+
+/// A statement inside [`in_transaction`].
+macro_rules! run {
+    ($tx:ident, $sql:expr $(, $arg:expr)* $(,)?) => {
+        sqlx::query($sql)$(.bind($arg))*.execute(&mut *$tx).await?.rows_affected()
+    };
+}
+
+/// The first row of a statement inside [`in_transaction`], if any.
+macro_rules! pick {
+    ($tx:ident, $sql:expr $(, $arg:expr)* $(,)?) => {
+        sqlx::query_as($sql)$(.bind($arg))*.fetch_optional(&mut *$tx).await?
+    };
+}
+
+/// Tells every process that what readers see has changed; part of the transaction that changes it.
+macro_rules! touch_content {
+    ($tx:ident) => {
+        sqlx::query("UPDATE site_state SET value = value + 1 WHERE name = 'content_version'")
+            .execute(&mut *$tx)
+            .await?
+    };
+}
+
+use {execute, fetch_all, fetch_optional, in_transaction, pick, run, touch_content};
+
+impl Store {
+    /// The number that grows with every change that readers can see.
+    ///
+    /// # Errors
+    /// When the database is away or its schema is not there.
+    pub async fn content_version(&self) -> Result<i64, StoreError> {
+        let row: Option<(i64,)> =
+            fetch_optional!(self, "SELECT value FROM site_state WHERE name = 'content_version'")?;
+        Ok(row.map_or(0, |(value,)| value))
+    }
+
+    /// Closes the pools after the statements under way.
+    pub async fn close(&self) {
+        match &self.db {
+            Db::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Db::Postgres(pool) => pool.close().await,
+        }
+    }
+}

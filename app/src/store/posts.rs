@@ -1,0 +1,444 @@
+//! Posts one at a time: reading, saving, publishing.
+
+use super::lists::{tag_lines, tag_refs};
+use super::search::index_terms;
+use super::{
+    PostCard, Store, StoreError, TagRef, fetch_all, fetch_optional, in_transaction, pick, run, touch_content,
+};
+use crate::text;
+
+/// A post or a page with everything that its own page shows.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Post {
+    /// Its number.
+    pub id: i64,
+    /// `post` or `page`.
+    pub kind: String,
+    /// Its name in URLs.
+    pub slug: String,
+    /// Its title.
+    pub title: String,
+    /// Plain text for lists and search engines.
+    pub summary: String,
+    /// Markdown.
+    pub body: String,
+    /// `draft`, `published` or `archived`.
+    pub status: String,
+    /// When it becomes or became public.
+    pub published_at: Option<i64>,
+    /// When it was last saved.
+    pub updated_at: i64,
+    /// Who wrote it.
+    pub author_id: i64,
+    /// The name of who wrote it.
+    pub author: String,
+    /// A line about who wrote it.
+    pub author_bio: String,
+    /// The category, if any.
+    pub category_id: Option<i64>,
+    /// The category's slug, or empty.
+    pub category_slug: String,
+    /// The category's name, or empty.
+    pub category: String,
+    /// The picture's file, or empty.
+    pub cover: String,
+    /// 1 where readers may comment.
+    pub comments_open: i64,
+    /// The number of saves.
+    pub version: i64,
+    /// How often it was read.
+    pub views: i64,
+    tag_lines: String,
+}
+
+impl Post {
+    /// Its tags.
+    #[must_use]
+    pub fn tags(&self) -> Vec<TagRef<'_>> {
+        tag_refs(&self.tag_lines)
+    }
+
+    /// Whether readers see it at `now`.
+    #[must_use]
+    pub fn is_public(&self, now: i64) -> bool {
+        self.status == "published" && self.published_at.is_some_and(|at| at <= now)
+    }
+
+    /// Whether it is a post: a page stands outside lists, archives and feeds.
+    #[must_use]
+    pub fn is_post(&self) -> bool {
+        self.kind == "post"
+    }
+}
+
+/// A post in the author's own list.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct PostRow {
+    /// Its number.
+    pub id: i64,
+    /// `post` or `page`.
+    pub kind: String,
+    /// Its name in URLs.
+    pub slug: String,
+    /// Its title.
+    pub title: String,
+    /// `draft`, `published` or `archived`.
+    pub status: String,
+    /// When it becomes or became public.
+    pub published_at: Option<i64>,
+    /// When it was last saved.
+    pub updated_at: i64,
+    /// Who wrote it.
+    pub author_id: i64,
+    /// The name of who wrote it.
+    pub author: String,
+    /// How often it was read.
+    pub views: i64,
+}
+
+/// What an author hands in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// `post` or `page`.
+    pub kind: &'static str,
+    /// Wanted name in URLs; made from the title when empty.
+    pub slug: String,
+    /// Its title.
+    pub title: String,
+    /// Plain text; taken from the body when empty.
+    pub summary: String,
+    /// Markdown.
+    pub body: String,
+    /// The category's name; created when new, none when empty.
+    pub category: String,
+    /// Names of tags; created when new.
+    pub tags: Vec<String>,
+    /// The picture's file, or empty.
+    pub cover: String,
+    /// Whether readers may comment.
+    pub comments_open: bool,
+    /// Draft, public or put away.
+    pub publication: Publication,
+}
+
+/// Whether and when readers see a post.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Publication {
+    /// Only authors see it.
+    #[default]
+    Draft,
+    /// Public from this second on.
+    Published(i64),
+    /// Taken away from readers; keeps its time of publication.
+    Archived,
+}
+
+/// Where a saved post is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// Its number.
+    pub id: i64,
+    /// Its name in URLs.
+    pub slug: String,
+    /// The number of saves, this one included.
+    pub version: i64,
+}
+
+macro_rules! full_post {
+    ($rest:literal) => {
+        concat!(
+            "SELECT p.id, p.kind, p.slug, p.title, p.summary, p.body, p.status, p.published_at, p.updated_at, \
+             p.author_id, u.display_name AS author, u.bio AS author_bio, p.category_id, \
+             COALESCE(c.slug, '') AS category_slug, COALESCE(c.name, '') AS category, p.cover, p.comments_open, \
+             p.version, COALESCE(v.views, 0) AS views, ",
+            tag_lines!(),
+            " FROM posts p JOIN users u ON u.id = p.author_id LEFT JOIN categories c ON c.id = p.category_id \
+             LEFT JOIN post_views v ON v.post_id = p.id ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// A post by its name in URLs, public or not.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn post_by_slug(&self, slug: &str) -> Result<Option<Post>, StoreError> {
+        Ok(fetch_optional!(self, full_post!("WHERE p.slug = $1"), slug)?)
+    }
+
+    /// A post by its number.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn post(&self, id: i64) -> Result<Option<Post>, StoreError> {
+        Ok(fetch_optional!(self, full_post!("WHERE p.id = $1"), id)?)
+    }
+
+    /// The present slug of a post that was renamed.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn renamed(&self, old_slug: &str) -> Result<Option<String>, StoreError> {
+        let row: Option<(String,)> = fetch_optional!(
+            self,
+            "SELECT p.slug FROM slug_redirects r JOIN posts p ON p.id = r.post_id WHERE r.slug = $1",
+            old_slug
+        )?;
+        Ok(row.map(|(slug,)| slug))
+    }
+
+    /// The public posts just before and just after this one in time.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn neighbours(
+        &self,
+        post: &Post,
+        now: i64,
+    ) -> Result<(Option<PostCard>, Option<PostCard>), StoreError> {
+        use super::lists::{Cursor, Filter, From, Window};
+        let Some(at) = post.published_at else { return Ok((None, None)) };
+        let (cursor, window) = (Cursor { at, id: post.id }, Window { now, size: 1 });
+        let mut older = self.list(Filter::All, From::Before(cursor), window).await?;
+        let mut newer = self.list(Filter::All, From::After(cursor), window).await?;
+        Ok((older.posts.pop(), newer.posts.pop()))
+    }
+
+    /// Posts that share tags with this one, those that share most first, then the newest.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn related(&self, post: &Post, now: i64) -> Result<Vec<PostCard>, StoreError> {
+        // Of each tag only its newest posts are looked at, so that a tag of ten thousand posts costs no more.
+        Ok(fetch_all!(
+            self,
+            super::lists::cards!(
+                "JOIN (SELECT n.post_id, COUNT(*) AS shared FROM post_tags o JOIN post_tags n ON n.tag_id = o.tag_id \
+                 WHERE o.post_id = $1 AND n.post_id <> $1 AND n.published_at <= $2 AND n.published_at >= \
+                 COALESCE((SELECT m.published_at FROM post_tags m WHERE m.tag_id = o.tag_id AND m.published_at <= $2 \
+                 ORDER BY m.published_at DESC LIMIT 1 OFFSET 40), 0) GROUP BY n.post_id) near ON near.post_id = p.id \
+                 WHERE p.kind = 'post' ORDER BY near.shared DESC, p.published_at DESC LIMIT 4"
+            ),
+            post.id,
+            now
+        )?)
+    }
+
+    /// Posts that an author may edit (all with `None`), last saved first.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn desk(&self, author: Option<i64>, offset: i64) -> Result<Vec<PostRow>, StoreError> {
+        Ok(fetch_all!(
+            self,
+            "SELECT p.id, p.kind, p.slug, p.title, p.status, p.published_at, p.updated_at, p.author_id, \
+             u.display_name AS author, COALESCE(v.views, 0) AS views FROM posts p JOIN users u ON u.id = p.author_id \
+             LEFT JOIN post_views v ON v.post_id = p.id WHERE p.author_id = COALESCE($1, p.author_id) \
+             ORDER BY p.updated_at DESC, p.id DESC LIMIT 51 OFFSET $2",
+            author,
+            offset
+        )?)
+    }
+
+    /// Writes a new post.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn create_post(&self, draft: &Draft, author: i64, now: i64) -> Result<Saved, StoreError> {
+        let slug = self.free_slug(draft, 0).await?;
+        let (status, published_at) = publication(draft.publication);
+        let summary = summary(draft);
+        let saved = in_transaction!(self, |tx| {
+            let row: Option<(i64,)> = pick!(
+                tx,
+                "INSERT INTO posts(kind, slug, title, summary, body, status, published_at, created_at, updated_at, \
+                 author_id, cover, comments_open) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11) RETURNING id",
+                draft.kind,
+                &slug,
+                &draft.title,
+                &summary,
+                &draft.body,
+                status,
+                published_at,
+                now,
+                author,
+                &draft.cover,
+                i64::from(draft.comments_open)
+            );
+            let id = row.map_or(0, |(id,)| id);
+            file_under!(tx, id, draft, published_at);
+            index_terms!(tx, id, draft);
+            keep_revision!(tx, id, now, author);
+            touch_content!(tx);
+            Saved { id, slug, version: 1 }
+        });
+        Ok(saved)
+    }
+
+    /// Saves a post that the author read at `version`.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when somebody saved in between; [`StoreError::Missing`] when it is gone.
+    pub async fn update_post(
+        &self,
+        (id, version): (i64, i64),
+        draft: &Draft,
+        editor: i64,
+        now: i64,
+    ) -> Result<Saved, StoreError> {
+        let old = self.post(id).await?.ok_or(StoreError::Missing)?;
+        if old.version != version {
+            return Err(StoreError::Conflict(old.version));
+        }
+        let slug = self.free_slug(draft, id).await?;
+        let (status, published_at) = publication(draft.publication);
+        let published_at = published_at.or(old.published_at);
+        let public_at = published_at.filter(|_| status == "published");
+        let summary = summary(draft);
+        let changed = in_transaction!(self, |tx| {
+            let changed = run!(
+                tx,
+                "UPDATE posts SET slug = $3, title = $4, summary = $5, body = $6, status = $7, published_at = $8, \
+                 updated_at = $9, cover = $10, comments_open = $11, version = version + 1 \
+                 WHERE id = $1 AND version = $2",
+                id,
+                version,
+                &slug,
+                &draft.title,
+                &summary,
+                &draft.body,
+                status,
+                published_at,
+                now,
+                &draft.cover,
+                i64::from(draft.comments_open)
+            );
+            if changed == 1 {
+                file_under!(tx, id, draft, public_at);
+                index_terms!(tx, id, draft);
+                keep_revision!(tx, id, now, editor);
+                if old.slug != slug {
+                    run!(
+                        tx,
+                        "INSERT INTO slug_redirects(slug, post_id) VALUES ($1, $2) \
+                         ON CONFLICT (slug) DO UPDATE SET post_id = excluded.post_id",
+                        &old.slug,
+                        id
+                    );
+                    run!(tx, "DELETE FROM slug_redirects WHERE slug = $1", &slug);
+                }
+                touch_content!(tx);
+            }
+            changed
+        });
+        if changed == 0 {
+            let now_there = self.post(id).await?.ok_or(StoreError::Missing)?;
+            return Err(StoreError::Conflict(now_there.version));
+        }
+        Ok(Saved { id, slug, version: version + 1 })
+    }
+
+    /// Adds readings that a process has counted.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn add_views(&self, views: &[(i64, i64)]) -> Result<(), StoreError> {
+        in_transaction!(self, |tx| {
+            for (post, count) in views {
+                // A post that was deleted meanwhile is passed over.
+                run!(
+                    tx,
+                    "INSERT INTO post_views(post_id, views) SELECT id, $2 FROM posts WHERE id = $1 \
+                     ON CONFLICT (post_id) DO UPDATE SET views = post_views.views + excluded.views",
+                    post,
+                    count
+                );
+            }
+        });
+        Ok(())
+    }
+
+    /// The wanted slug, or the next free one: `name`, `name-2`, `name-3` …
+    async fn free_slug(&self, draft: &Draft, own_id: i64) -> Result<String, StoreError> {
+        let wanted = if draft.slug.is_empty() { &draft.title } else { &draft.slug };
+        let base = text::slugify(wanted);
+        for number in 1..1000 {
+            let slug = if number == 1 { base.clone() } else { format!("{base}-{number}") };
+            let taken: Option<(i64,)> =
+                fetch_optional!(self, "SELECT id FROM posts WHERE slug = $1 AND id <> $2", &slug, own_id)?;
+            if taken.is_none() {
+                return Ok(slug);
+            }
+        }
+        Err(StoreError::Duplicate(format!("a post named {base}")))
+    }
+}
+
+/// Category and tags of a post, by name, created when new.
+macro_rules! file_under {
+    ($tx:ident, $id:expr, $draft:expr, $public_at:expr) => {
+        if $draft.category.is_empty() {
+            run!($tx, "UPDATE posts SET category_id = NULL WHERE id = $1", $id);
+        } else {
+            run!(
+                $tx,
+                "INSERT INTO categories(slug, name) VALUES ($1, $2) ON CONFLICT (slug) DO NOTHING",
+                text::slugify(&$draft.category),
+                &$draft.category
+            );
+            run!(
+                $tx,
+                "UPDATE posts SET category_id = (SELECT id FROM categories WHERE slug = $2) WHERE id = $1",
+                $id,
+                text::slugify(&$draft.category)
+            );
+        }
+        run!($tx, "DELETE FROM post_tags WHERE post_id = $1", $id);
+        for tag in &$draft.tags {
+            run!(
+                $tx,
+                "INSERT INTO tags(slug, name) VALUES ($1, $2) ON CONFLICT (slug) DO NOTHING",
+                text::slugify(tag),
+                tag
+            );
+            run!(
+                $tx,
+                "INSERT INTO post_tags(post_id, tag_id, published_at) \
+                 SELECT $1, id, $3 FROM tags WHERE slug = $2 ON CONFLICT (post_id, tag_id) DO NOTHING",
+                $id,
+                text::slugify(tag),
+                $public_at
+            );
+        }
+    };
+}
+
+/// The saved text as a revision.
+macro_rules! keep_revision {
+    ($tx:ident, $id:expr, $now:expr, $editor:expr) => {
+        run!(
+            $tx,
+            "INSERT INTO revisions(post_id, version, title, summary, body, author_id, saved_at) \
+             SELECT id, version, title, summary, body, $2, $3 FROM posts WHERE id = $1",
+            $id,
+            $editor,
+            $now
+        )
+    };
+}
+
+pub(super) use {file_under, keep_revision};
+
+pub(super) fn publication(publication: Publication) -> (&'static str, Option<i64>) {
+    match publication {
+        Publication::Draft => ("draft", None),
+        Publication::Published(at) => ("published", Some(at)),
+        Publication::Archived => ("archived", None),
+    }
+}
+
+pub(super) fn summary(draft: &Draft) -> String {
+    if draft.summary.trim().is_empty() { text::excerpt(&draft.body) } else { draft.summary.trim().to_owned() }
+}

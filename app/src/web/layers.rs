@@ -1,0 +1,166 @@
+//! What happens around every handler, from the outside in.
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower_http::CompressionLevel;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tower_http::timeout::TimeoutLayer;
+
+use super::app::Shared;
+use super::error::{Error, ErrorDetail};
+use super::layout::error_page;
+use super::visitor::Manner;
+
+/// Names the version that answered.
+const X_APP_VERSION: HeaderName = HeaderName::from_static("x-app-version");
+
+/// No script and no style but our own files, no frame around us, forms to ourselves only. Pictures may come from
+/// other sites, because posts link to them.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self' data: https:; media-src 'self' https:; font-src 'self'; connect-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
+
+/// Wraps the routes. The last layer is the outermost.
+pub(crate) fn wrap(routes: Router<Shared>, app: &Shared) -> Router {
+    routes
+        .layer(CsrfLayer::new())
+        .layer(from_fn_with_state(app.clone(), inject_faults))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(from_fn(secure))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.options.request_timeout))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), error_pages))
+        .layer(from_fn_with_state(app.clone(), observe))
+        .with_state(app.clone())
+}
+
+/// Measures every answer, names the version on it, and lets go of connections while draining.
+async fn observe(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = method_label(request.method());
+    let pattern = request.extensions().get::<MatchedPath>().cloned();
+    app.metrics.in_flight.inc();
+    let _guard = InFlight(&app);
+    let mut response = next.run(request).await;
+    if let Ok(version) = HeaderValue::from_str(&app.options.version) {
+        response.headers_mut().insert(X_APP_VERSION, version);
+    }
+    if app.is_draining() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let path = pattern.as_ref().map_or("other", |pattern| pattern.as_str());
+    app.metrics.observe((method, path), response.status().as_u16(), started.elapsed());
+    response
+}
+
+/// Counts down also when the client goes away and the future is dropped.
+struct InFlight<'a>(&'a Shared);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.in_flight.dec();
+    }
+}
+
+/// Gives every error without a body a page in the reader's language, for whoever can read one.
+async fn error_pages(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let manner = Manner::of(&app, request.headers(), request.uri());
+    let response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() || has_body(&response) {
+        return response;
+    }
+    let detail =
+        response.extensions().get::<ErrorDetail>().map(|detail| detail.0.clone()).unwrap_or_default();
+    let forged = response.extensions().get::<ProtectionError>().is_some();
+    let text = manner.text();
+    let (title, help) = match status {
+        StatusCode::NOT_FOUND => (text.error_404, text.error_404_help),
+        StatusCode::FORBIDDEN if forged => (text.error_403, text.error_csrf_help),
+        StatusCode::FORBIDDEN => (text.error_403, text.error_403_help),
+        StatusCode::PAYLOAD_TOO_LARGE => (text.error_413, text.error_413_help),
+        StatusCode::TOO_MANY_REQUESTS => (text.error_429, text.error_429_help),
+        StatusCode::SERVICE_UNAVAILABLE => (text.error_503, text.error_503_help),
+        _ if status.is_server_error() => (text.error_500, text.error_500_help),
+        _ => (text.error_400, ""),
+    };
+    let help = if detail.is_empty() { help.to_owned() } else { detail };
+    let Ok(html) = error_page(&app, &manner, (title, &help)) else { return response };
+    let (mut parts, _) = response.into_parts();
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(html))
+}
+
+/// Headers that keep a page from being framed, sniffed or scripted.
+async fn secure(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Pages fail or wait as the flags say; probes and assets never do.
+async fn inject_faults(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let spared = path.starts_with("/assets/")
+        || matches!(path, "/healthz" | "/readyz" | "/startupz" | "/version" | "/favicon.ico");
+    if spared || !app.options.faults.are_on() {
+        return next.run(request).await;
+    }
+    let fate = app.options.faults.draw(&mut rand::rng());
+    if let Some(delay) = fate.delay {
+        tokio::time::sleep(delay).await;
+    }
+    if fate.fails {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    next.run(request).await
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer asks for a function that takes the box")]
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    Error::Internal(format!("a handler panicked: {text}")).into_response()
+}
+
+fn has_body(response: &Response) -> bool {
+    use axum::body::HttpBody as _;
+    !response.body().is_end_stream()
+}
+
+/// A stranger may invent methods; labels stay few.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}

@@ -1,0 +1,69 @@
+//! The pages: one file lists every route, one the layers around them, and each group of pages has its own.
+
+pub mod app;
+mod assets;
+mod error;
+pub mod faults;
+mod i18n;
+mod layers;
+mod layout;
+mod metrics;
+pub mod passwords;
+pub mod probes;
+mod read;
+mod rendered;
+mod views;
+mod visitor;
+mod write;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+pub use app::{App, CookieSafety, Options, Shared};
+pub use assets::Accent;
+use error::Error;
+
+/// Bytes of a form: a comment or a sign-in is far below.
+const FORM_BYTES_MAX: usize = 256 << 10;
+/// Bytes of the editor's form. Browsers write each Chinese character as nine bytes.
+const EDITOR_BYTES_MAX: usize = 16 << 20;
+
+/// Every address of the blog.
+pub fn router(app: &Shared) -> Router {
+    let routes = Router::new()
+        .route("/", get(read::lists::home))
+        .route("/posts/{slug}", get(read::post::post))
+        .route("/posts/{slug}/comments", post(write::comment::create))
+        .route("/pages/{slug}", get(read::post::page))
+        .route("/tags", get(read::terms::tags))
+        .route("/tags/{slug}", get(read::lists::tag))
+        .route("/categories", get(read::terms::categories))
+        .route("/categories/{slug}", get(read::lists::category))
+        .route("/archive", get(read::terms::archive))
+        .route("/archive/{year}/{month}", get(read::lists::month))
+        .route("/search", get(read::search::search))
+        .route("/feed.xml", get(read::feed::atom))
+        .route("/media/{file}", get(read::media::media))
+        .route("/preferences", get(read::preferences::set))
+        .route("/login", get(write::login::form).post(write::login::sign_in))
+        .route("/logout", post(write::login::sign_out))
+        .route("/desk", get(write::desk::posts))
+        .route("/desk/posts", post(write::editor::create).layer(DefaultBodyLimit::max(EDITOR_BYTES_MAX)))
+        .route("/desk/posts/new", get(write::editor::new))
+        .route(
+            "/desk/posts/{id}",
+            get(write::editor::edit)
+                .post(write::editor::update)
+                .layer(DefaultBodyLimit::max(EDITOR_BYTES_MAX)),
+        )
+        .route("/desk/comments", get(write::moderation::queue).post(write::moderation::act))
+        .route("/assets/{file}", get(assets::asset))
+        .route("/healthz", get(probes::healthz))
+        .route("/readyz", get(probes::readyz))
+        .route("/startupz", get(probes::startupz))
+        .route("/version", get(probes::version))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .fallback(|| async { Error::NotFound });
+    layers::wrap(routes, app)
+}

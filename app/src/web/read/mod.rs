@@ -1,0 +1,9 @@
+//! Pages for readers.
+
+pub(crate) mod feed;
+pub(crate) mod lists;
+pub(crate) mod media;
+pub(crate) mod post;
+pub(crate) mod preferences;
+pub(crate) mod search;
+pub(crate) mod terms;

@@ -1,0 +1,231 @@
+//! The page of a post.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::Method;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use crate::markdown::{Rendered, render_comment};
+use crate::store::{Comment, Post, PostCard, StoreError};
+use crate::text::url_segment;
+use crate::web::app::{Shared, now};
+use crate::web::error::Error;
+use crate::web::layout::{Layout, html};
+use crate::web::visitor::Visitor;
+
+/// What a reader has just done here.
+#[derive(Debug, Deserialize)]
+pub(crate) struct After {
+    comment: Option<String>,
+    reply: Option<i64>,
+}
+
+#[derive(Template)]
+#[template(path = "post.html")]
+pub(in crate::web) struct PostTemplate {
+    l: Layout,
+    post: Post,
+    at: i64,
+    text: Arc<Rendered>,
+    threads: Vec<Thread>,
+    comment_count: i64,
+    older: Option<PostCard>,
+    newer: Option<PostCard>,
+    related: Vec<PostCard>,
+    may_edit: bool,
+    notice: &'static str,
+    reply: Option<ReplyTo>,
+    form: CommentForm,
+    problem: String,
+}
+
+/// What stands in the comment form.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct CommentForm {
+    /// The writer's name.
+    #[serde(default)]
+    pub(crate) name: String,
+    /// The writer's address.
+    #[serde(default)]
+    pub(crate) email: String,
+    /// The writer's site.
+    #[serde(default)]
+    pub(crate) url: String,
+    /// The comment.
+    #[serde(default)]
+    pub(crate) body: String,
+    /// The comment it answers, or empty.
+    #[serde(default)]
+    pub(crate) parent: String,
+    /// A field that people don't see: what fills it in is a program.
+    #[serde(default)]
+    pub(crate) homepage: String,
+}
+
+struct ReplyTo {
+    id: i64,
+    name: String,
+}
+
+/// A comment with the answers to it, at any depth, shown one level in.
+struct Thread {
+    comment: Shown,
+    answers: Vec<Shown>,
+}
+
+struct Shown {
+    comment: Comment,
+    html: String,
+    by_author: bool,
+    /// Whom it answers, where that is not clear from its place.
+    answers_to: String,
+}
+
+/// `GET /posts/{slug}`.
+pub(crate) async fn post(
+    State(app): State<Shared>,
+    Path(slug): Path<String>,
+    Query(after): Query<After>,
+    (method, visitor): (Method, Visitor),
+) -> Result<Response, Error> {
+    let now = now();
+    let Some(post) = find(&app, &visitor, &slug, now).await? else {
+        return moved(&app, &slug).await;
+    };
+    if !post.is_post() {
+        return Ok(Redirect::permanent(&format!("/pages/{}", url_segment(&slug))).into_response());
+    }
+    if method == Method::GET && post.is_public(now) {
+        app.views.count(post.id, &visitor.user_agent);
+    }
+    let notice = match after.comment.as_deref() {
+        Some("pending") => visitor.manner.text().comment_pending,
+        Some("posted") => visitor.manner.text().comment_posted,
+        _ => "",
+    };
+    let form = CommentForm {
+        parent: after.reply.map(|id| id.to_string()).unwrap_or_default(),
+        ..CommentForm::default()
+    };
+    let mut template = build(&app, &visitor, post, form).await?;
+    template.notice = notice;
+    html(&template)
+}
+
+/// `GET /pages/{slug}`.
+pub(crate) async fn page(
+    State(app): State<Shared>,
+    Path(slug): Path<String>,
+    visitor: Visitor,
+) -> Result<Response, Error> {
+    match find(&app, &visitor, &slug, now()).await? {
+        Some(post) if !post.is_post() => html(&build(&app, &visitor, post, CommentForm::default()).await?),
+        _ => Err(Error::NotFound),
+    }
+}
+
+/// The post's page again, with what the reader typed and what is wrong with it.
+pub(crate) async fn with_problem(
+    app: &Shared,
+    visitor: &Visitor,
+    (post, form): (Post, CommentForm),
+    problem: String,
+) -> Result<Response, Error> {
+    let mut template = build(app, visitor, post, form).await?;
+    template.problem = problem;
+    html(&template)
+}
+
+/// A post that this visitor may see: a public one, or one that the visitor may edit.
+pub(crate) async fn find(
+    app: &Shared,
+    visitor: &Visitor,
+    slug: &str,
+    now: i64,
+) -> Result<Option<Post>, StoreError> {
+    let post = app.store.post_by_slug(slug).await?;
+    Ok(post.filter(|post| {
+        post.is_public(now) || visitor.user.as_ref().is_some_and(|user| user.may_edit(post.author_id))
+    }))
+}
+
+async fn moved(app: &Shared, slug: &str) -> Result<Response, Error> {
+    let new = app.store.renamed(slug).await?.ok_or(Error::NotFound)?;
+    Ok(Redirect::permanent(&format!("/posts/{}", url_segment(&new))).into_response())
+}
+
+async fn build(
+    app: &Shared,
+    visitor: &Visitor,
+    post: Post,
+    form: CommentForm,
+) -> Result<PostTemplate, Error> {
+    let now = now();
+    let base = if post.is_post() { "/posts/" } else { "/pages/" };
+    let mut layout =
+        Layout::new(app, visitor, &post.title).await?.at(&format!("{base}{}", url_segment(&post.slug)));
+    layout.description = post.summary.clone();
+    if !post.cover.is_empty() {
+        layout.picture = Some(format!("{}/media/{}", layout.origin, post.cover));
+    }
+    if !post.is_public(now) {
+        layout = layout.unlisted();
+    }
+    let (threads, older, newer, related) = if post.is_post() {
+        let comments = app.store.comments(post.id).await?;
+        let (older, newer) = app.store.neighbours(&post, now).await?;
+        (comments, older, newer, app.store.related(&post, now).await?)
+    } else {
+        (Vec::new(), None, None, Vec::new())
+    };
+    let reply = form.parent.parse().ok().and_then(|id: i64| {
+        threads.iter().find(|c| c.id == id).map(|c| ReplyTo { id, name: c.author_name.clone() })
+    });
+    Ok(PostTemplate {
+        at: post.published_at.unwrap_or(post.updated_at),
+        text: app.rendered.get(&post),
+        comment_count: i64::try_from(threads.len()).unwrap_or(i64::MAX),
+        threads: thread(threads, post.author_id),
+        may_edit: visitor.user.as_ref().is_some_and(|user| user.may_edit(post.author_id)),
+        l: layout,
+        post,
+        older,
+        newer,
+        related,
+        notice: "",
+        reply,
+        form,
+        problem: String::new(),
+    })
+}
+
+/// Comments in threads: an answer to an answer stands in the thread of the first comment and names whom it answers.
+fn thread(comments: Vec<Comment>, author_id: i64) -> Vec<Thread> {
+    use std::collections::HashMap;
+    let names: HashMap<i64, String> = comments.iter().map(|c| (c.id, c.author_name.clone())).collect();
+    let mut place: HashMap<i64, usize> = HashMap::new();
+    let mut threads: Vec<Thread> = Vec::new();
+    for comment in comments {
+        let under = comment.parent_id.and_then(|parent| place.get(&parent).copied());
+        place.insert(comment.id, under.unwrap_or(threads.len()));
+        let is_deep = under.is_some_and(|index| Some(threads[index].comment.comment.id) != comment.parent_id);
+        let shown = Shown {
+            html: render_comment(&comment.body),
+            by_author: comment.user_id == Some(author_id),
+            answers_to: comment
+                .parent_id
+                .filter(|_| is_deep)
+                .and_then(|parent| names.get(&parent).cloned())
+                .unwrap_or_default(),
+            comment,
+        };
+        match under {
+            Some(index) => threads[index].answers.push(shown),
+            None => threads.push(Thread { comment: shown, answers: Vec::new() }),
+        }
+    }
+    threads
+}

@@ -1,0 +1,270 @@
+//! The editor: writing, saving, publishing. An edit conflict is shown, never overwritten.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use crate::store::{Draft, Post, Publication, StoreError};
+use crate::web::app::{Shared, Site, now};
+use crate::web::error::Error;
+use crate::web::i18n::Lang;
+use crate::web::layout::{Layout, html};
+use crate::web::visitor::Visitor;
+
+/// Characters of a title.
+const TITLE_CHARS_MAX: usize = 200;
+/// Bytes of a text: a novel; the database and every reader's browser must bear it.
+const BODY_BYTES_MAX: usize = 2 << 20;
+/// Tags of a post.
+const TAGS_MAX: usize = 20;
+
+/// The form, as browsers send it.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct EditorForm {
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
+    slug: String,
+    #[serde(default)]
+    summary: String,
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    category: String,
+    #[serde(default)]
+    tags: String,
+    #[serde(default)]
+    cover: String,
+    #[serde(default)]
+    comments_open: String,
+    #[serde(default)]
+    publish_at: String,
+    #[serde(default)]
+    version: i64,
+    #[serde(default)]
+    action: String,
+}
+
+/// What was just done.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Done {
+    saved: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "editor.html")]
+struct EditorTemplate {
+    l: Layout,
+    /// The saved post, if it exists yet.
+    post: Option<Post>,
+    form: EditorForm,
+    categories: Vec<String>,
+    saved: bool,
+    problem: String,
+    /// What somebody else saved in between.
+    theirs: Option<String>,
+}
+
+impl EditorTemplate {
+    fn is_published(&self) -> bool {
+        self.post.as_ref().is_some_and(|post| post.status == "published")
+    }
+}
+
+/// `GET /desk/posts/new`.
+pub(crate) async fn new(State(app): State<Shared>, visitor: Visitor) -> Result<Response, Error> {
+    visitor.signed_in()?;
+    let form = EditorForm { comments_open: "on".to_owned(), ..EditorForm::default() };
+    html(&page(&app, &visitor, None, form).await?)
+}
+
+/// `GET /desk/posts/{id}`.
+pub(crate) async fn edit(
+    State(app): State<Shared>,
+    Path(id): Path<i64>,
+    Query(done): Query<Done>,
+    visitor: Visitor,
+) -> Result<Response, Error> {
+    let post = own(&app, &visitor, id).await?;
+    let form = filled(&*app.site().await?, &post);
+    let mut page = page(&app, &visitor, Some(post), form).await?;
+    page.saved = done.saved.is_some();
+    html(&page)
+}
+
+/// `POST /desk/posts`.
+pub(crate) async fn create(
+    State(app): State<Shared>,
+    visitor: Visitor,
+    Form(form): Form<EditorForm>,
+) -> Result<Response, Error> {
+    let user = visitor.signed_in()?;
+    match draft(&*app.site().await?, &visitor, &form, None) {
+        Err(problem) => again(&app, &visitor, (None, form), Again::Problem(problem)).await,
+        Ok(draft) => {
+            let saved = app.store.create_post(&draft, user.id, now()).await?;
+            Ok(Redirect::to(&format!("/desk/posts/{}?saved=1", saved.id)).into_response())
+        }
+    }
+}
+
+/// `POST /desk/posts/{id}`.
+pub(crate) async fn update(
+    State(app): State<Shared>,
+    Path(id): Path<i64>,
+    visitor: Visitor,
+    Form(form): Form<EditorForm>,
+) -> Result<Response, Error> {
+    let post = own(&app, &visitor, id).await?;
+    let user = visitor.signed_in()?;
+    let draft = match draft(&*app.site().await?, &visitor, &form, Some(&post)) {
+        Ok(draft) => draft,
+        Err(problem) => return again(&app, &visitor, (Some(post), form), Again::Problem(problem)).await,
+    };
+    match app.store.update_post((id, form.version), &draft, user.id, now()).await {
+        Ok(_) => Ok(Redirect::to(&format!("/desk/posts/{id}?saved=1")).into_response()),
+        Err(StoreError::Conflict(version)) => {
+            let post = own(&app, &visitor, id).await?;
+            again(&app, &visitor, (Some(post), form), Again::Conflict(version)).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn own(app: &Shared, visitor: &Visitor, id: i64) -> Result<Post, Error> {
+    let user = visitor.signed_in()?;
+    let post = app.store.post(id).await?.ok_or(Error::NotFound)?;
+    if user.may_edit(post.author_id) { Ok(post) } else { Err(Error::Forbidden) }
+}
+
+/// Why the form comes back, with everything that was typed.
+enum Again {
+    Problem(String),
+    Conflict(i64),
+}
+
+async fn again(
+    app: &Shared,
+    visitor: &Visitor,
+    (post, mut form): (Option<Post>, EditorForm),
+    why: Again,
+) -> Result<Response, Error> {
+    let theirs = post.as_ref().map(|post| post.body.clone());
+    if let Again::Conflict(version) = why {
+        form.version = version;
+    }
+    let mut page = page(app, visitor, post, form).await?;
+    let status = match why {
+        Again::Problem(problem) => {
+            page.problem = problem;
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        Again::Conflict(_) => {
+            page.problem = visitor.manner.text().conflict.to_owned();
+            page.theirs = theirs;
+            StatusCode::CONFLICT
+        }
+    };
+    Ok((status, html(&page)?).into_response())
+}
+
+async fn page(
+    app: &Shared,
+    visitor: &Visitor,
+    post: Option<Post>,
+    form: EditorForm,
+) -> Result<EditorTemplate, Error> {
+    let title = if post.is_some() { visitor.manner.text().edit } else { visitor.manner.text().new_post };
+    let layout = Layout::new(app, visitor, title).await?.unlisted();
+    let categories = app.site().await?.categories.iter().map(|term| term.name.clone()).collect();
+    Ok(EditorTemplate {
+        l: layout,
+        post,
+        form,
+        categories,
+        saved: false,
+        problem: String::new(),
+        theirs: None,
+    })
+}
+
+fn filled(site: &Site, post: &Post) -> EditorForm {
+    EditorForm {
+        title: post.title.clone(),
+        slug: post.slug.clone(),
+        summary: post.summary.clone(),
+        body: post.body.clone(),
+        category: post.category.clone(),
+        tags: post.tags().iter().map(|tag| tag.name).collect::<Vec<_>>().join(", "),
+        cover: post.cover.clone(),
+        comments_open: if post.comments_open == 1 { "on" } else { "" }.to_owned(),
+        publish_at: post
+            .published_at
+            .map(|at| site.zoned(at).strftime("%Y-%m-%dT%H:%M").to_string())
+            .unwrap_or_default(),
+        version: post.version,
+        action: String::new(),
+    }
+}
+
+/// The form as a post, or what is wrong with it.
+fn draft(site: &Site, visitor: &Visitor, form: &EditorForm, old: Option<&Post>) -> Result<Draft, String> {
+    let say =
+        |zh: &str, en: &str| if visitor.manner.lang == Lang::Zh { zh.to_owned() } else { en.to_owned() };
+    let title = form.title.trim();
+    if title.is_empty() || title.chars().count() > TITLE_CHARS_MAX {
+        return Err(say("标题要有 1 到 200 个字。", "A title has 1 to 200 characters."));
+    }
+    if form.body.len() > BODY_BYTES_MAX {
+        return Err(say("正文不能超过 2 MiB。", "A text has at most 2 MiB."));
+    }
+    let tags: Vec<String> = form
+        .tags
+        .split([',', '，', '、', '\n'])
+        .map(|tag| tag.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|tag| !tag.is_empty())
+        .collect();
+    if tags.len() > TAGS_MAX || tags.iter().any(|tag| tag.chars().count() > 50) {
+        return Err(say("最多 20 个标签，每个最多 50 个字。", "At most 20 tags of at most 50 characters."));
+    }
+    Ok(Draft {
+        kind: if old.is_some_and(|post| !post.is_post()) { "page" } else { "post" },
+        slug: form.slug.trim().to_owned(),
+        title: title.to_owned(),
+        summary: form.summary.trim().to_owned(),
+        body: form.body.replace("\r\n", "\n"),
+        category: form.category.split_whitespace().collect::<Vec<_>>().join(" "),
+        tags,
+        cover: form.cover.trim().to_owned(),
+        comments_open: !form.comments_open.is_empty(),
+        publication: publication(site, form, old)
+            .map_err(|()| say("发布时间要写成 2026-03-01T08:00。", "Write the time as 2026-03-01T08:00."))?,
+    })
+}
+
+fn publication(site: &Site, form: &EditorForm, old: Option<&Post>) -> Result<Publication, ()> {
+    let wanted = match form.publish_at.trim() {
+        "" => None,
+        text => {
+            let local: jiff::civil::DateTime = text.parse().map_err(|_| ())?;
+            let at = local.to_zoned(site.time_zone.clone()).map_err(|_| ())?.timestamp().as_second();
+            // The form knows minutes; an unchanged minute keeps the second that readers' cursors know.
+            Some(
+                old.and_then(|post| post.published_at)
+                    .filter(|old| old - old.rem_euclid(60) == at)
+                    .unwrap_or(at),
+            )
+        }
+    };
+    let is_published = old.is_some_and(|post| post.status == "published");
+    Ok(match form.action.as_str() {
+        "publish" => Publication::Published(wanted.unwrap_or_else(now)),
+        "archive" => Publication::Archived,
+        "draft" => Publication::Draft,
+        _ if is_published => Publication::Published(wanted.unwrap_or_else(now)),
+        _ => Publication::Draft,
+    })
+}

@@ -1,0 +1,7 @@
+//! Pages that change something: comments, signing in, writing, moderating.
+
+pub(crate) mod comment;
+pub(crate) mod desk;
+pub(crate) mod editor;
+pub(crate) mod login;
+pub(crate) mod moderation;
