@@ -1,0 +1,276 @@
+use super::{Duration, names};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use split::{MAX_BACKEND_WEIGHT, MAX_BACKENDS, Track};
+use std::{collections::HashSet, fmt, net::SocketAddr};
+
+/// All routes, as a writer states them: the content of the routes file and of `PUT /routes`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", try_from = "RawRoutes")]
+pub struct RoutesSpec {
+    /// The writer's number, reported back once no later request can use older weights.
+    pub generation: u64,
+    /// The routes; the most specific match wins, whatever the order.
+    pub routes: Vec<RouteSpec>,
+}
+
+/// Which requests a route takes, and where they go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", try_from = "RawRoute")]
+pub struct RouteSpec {
+    /// Unique; the label in metrics and the path in the admin API.
+    pub name: String,
+    /// Hosts without a port, `*.example.com` for any host below; empty: every host.
+    pub hostnames: Vec<names::Hostname>,
+    /// The path up to a `/` or its end: `/blog` takes `/blog` and `/blog/1`, not `/blogs`.
+    pub path_prefix: names::PathPrefix,
+    /// At least one, at most 16.
+    pub backends: Vec<BackendSpec>,
+    /// Whether and by what clients stay on their track.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<StickySpec>,
+    /// Where a request may choose its track itself.
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<OverrideSpec>,
+    /// How long an answer may take.
+    pub timeouts: TimeoutsSpec,
+}
+
+/// One version of a service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BackendSpec {
+    /// Unique within the route.
+    pub name: String,
+    /// The track that it serves.
+    pub track: Track,
+    /// The share is this weight over the sum of all weights of the route.
+    #[serde(default)]
+    pub weight: BackendWeight,
+    /// The addresses of its replicas, each with a port.
+    #[serde(default)]
+    pub endpoints: Vec<EndpointAddress>,
+}
+
+/// An integer from 0 to 1,000,000; 1 where none is written, as in the Gateway API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BackendWeight(pub u32);
+
+/// An IP address and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct EndpointAddress(pub SocketAddr);
+
+/// What a client is known by; exactly one of the three.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", try_from = "RawSticky", into = "RawSticky")]
+pub enum StickySpec {
+    /// The value of this header.
+    Header(names::HeaderName),
+    /// The value of this cookie.
+    Cookie(String),
+    /// The address that the connection comes from.
+    Address,
+}
+
+/// Where a request says `always` or `never`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OverrideSpec {
+    /// This header; it wins over the cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<names::HeaderName>,
+    /// This cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<String>,
+}
+
+/// How long an answer may take until its head is there.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TimeoutsSpec {
+    /// All attempts together; default 60s.
+    pub request: Duration,
+    /// One attempt on one backend; default 30s.
+    pub backend_request: Duration,
+}
+
+/// A rule that no single field can break alone.
+#[derive(Debug, thiserror::Error)]
+enum RuleError {
+    #[error("route name {0:?} is used twice; give each route its own name")]
+    RouteTwice(String),
+    #[error("backend name {0:?} is used twice in route {1:?}; give each backend its own name")]
+    BackendTwice(String, String),
+    #[error("route {0:?} has no backends; write at least one")]
+    NoBackends(String),
+    #[error("route {0:?} has {1} backends; write at most {MAX_BACKENDS}")]
+    TooManyBackends(String, usize),
+    #[error("name {0:?} is not usable; write 1 to 253 letters, digits, '.', '_' or '-'")]
+    Name(String),
+    #[error("sticky needs exactly one of header, cookie or address: true")]
+    Sticky,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawRoutes {
+    #[serde(default)]
+    generation: u64,
+    routes: Vec<RouteSpec>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawRoute {
+    name: String,
+    #[serde(default)]
+    hostnames: Vec<names::Hostname>,
+    #[serde(default)]
+    path_prefix: names::PathPrefix,
+    backends: Vec<BackendSpec>,
+    sticky: Option<StickySpec>,
+    #[serde(rename = "override")]
+    overrides: Option<OverrideSpec>,
+    #[serde(default)]
+    timeouts: TimeoutsSpec,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSticky {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<names::HeaderName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cookie: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    address: bool,
+}
+
+// === impl RoutesSpec ===
+
+impl TryFrom<RawRoutes> for RoutesSpec {
+    type Error = RuleError;
+
+    fn try_from(RawRoutes { generation, routes }: RawRoutes) -> Result<Self, RuleError> {
+        let mut seen = HashSet::new();
+        for route in &routes {
+            if !seen.insert(&route.name) {
+                return Err(RuleError::RouteTwice(route.name.clone()));
+            }
+        }
+        Ok(Self { generation, routes })
+    }
+}
+
+// === impl RouteSpec ===
+
+impl TryFrom<RawRoute> for RouteSpec {
+    type Error = RuleError;
+
+    fn try_from(raw: RawRoute) -> Result<Self, RuleError> {
+        let RawRoute { name, hostnames, path_prefix, backends, sticky, overrides, timeouts } = raw;
+        let mut seen = HashSet::new();
+        for backend in &backends {
+            if !seen.insert(&backend.name) {
+                return Err(RuleError::BackendTwice(backend.name.clone(), name));
+            }
+        }
+        if let Some(bad) = std::iter::once(&name).chain(seen).find(|name| !names::is_name(name)) {
+            return Err(RuleError::Name(bad.clone()));
+        }
+        match backends.len() {
+            0 => Err(RuleError::NoBackends(name)),
+            1..=MAX_BACKENDS => {
+                Ok(Self { name, hostnames, path_prefix, backends, sticky, overrides, timeouts })
+            }
+            count => Err(RuleError::TooManyBackends(name, count)),
+        }
+    }
+}
+
+// === impl BackendWeight ===
+
+impl Default for BackendWeight {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl<'de> Deserialize<'de> for BackendWeight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = BackendWeight;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "an integer from 0 to {MAX_BACKEND_WEIGHT} (5 % is 500 beside 9500)")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<BackendWeight, E> {
+                let weight = u32::try_from(number).ok().filter(|&weight| weight <= MAX_BACKEND_WEIGHT);
+                weight
+                    .map(BackendWeight)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<BackendWeight, E> {
+                match u64::try_from(number) {
+                    Ok(number) => self.visit_u64(number),
+                    Err(_) => Err(E::invalid_value(de::Unexpected::Signed(number), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+// === impl EndpointAddress ===
+
+impl<'de> Deserialize<'de> for EndpointAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let address: Option<SocketAddr> =
+            text.parse().ok().filter(|address: &SocketAddr| address.port() != 0);
+        address.map(Self).ok_or_else(|| {
+            de::Error::custom(format!(
+                "endpoint {text:?} is not an address; write it like \"127.0.0.1:8000\""
+            ))
+        })
+    }
+}
+
+// === impl StickySpec ===
+
+impl TryFrom<RawSticky> for StickySpec {
+    type Error = RuleError;
+
+    fn try_from(raw: RawSticky) -> Result<Self, RuleError> {
+        match (raw.header, raw.cookie, raw.address) {
+            (Some(header), None, false) => Ok(Self::Header(header)),
+            (None, Some(cookie), false) => Ok(Self::Cookie(cookie)),
+            (None, None, true) => Ok(Self::Address),
+            _ => Err(RuleError::Sticky),
+        }
+    }
+}
+
+impl From<StickySpec> for RawSticky {
+    fn from(sticky: StickySpec) -> Self {
+        match sticky {
+            StickySpec::Header(header) => Self { header: Some(header), ..Self::default() },
+            StickySpec::Cookie(cookie) => Self { cookie: Some(cookie), ..Self::default() },
+            StickySpec::Address => Self { address: true, ..Self::default() },
+        }
+    }
+}
+
+// === impl TimeoutsSpec ===
+
+impl Default for TimeoutsSpec {
+    fn default() -> Self {
+        Self {
+            request: std::time::Duration::from_secs(60).into(),
+            backend_request: std::time::Duration::from_secs(30).into(),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+use crate::{
+    config::{BackendWeight, ConfigError, RouteSpec, RoutesSpec},
+    metrics::Metrics,
+    routes::{Route, Table},
+};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use split::{MAX_BACKEND_WEIGHT, SharesError, Track};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::{sync::Mutex, time};
+
+/// The one place that replaces the table.
+#[derive(Debug)]
+pub struct Control {
+    /// Read by every worker, once per request.
+    pub table: Arc<ArcSwap<Table>>,
+    /// What Prometheus scrapes.
+    pub metrics: Arc<Metrics>,
+    /// Random per process, so that a restart is seen.
+    pub instance: String,
+    last_error: ArcSwapOption<ConfigError>,
+    /// Held while a table is being put in force: whoever holds it sees acknowledged generations only.
+    applying: Mutex<Applied>,
+}
+
+/// Whether any configuration was ever applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    Never,
+    Once,
+}
+
+/// Why weights were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// No such route.
+    #[error("there is no route {0:?}")]
+    UnknownRoute(String),
+    /// Somebody else wrote in between.
+    #[error("the route is at generation {current}, not {seen}; read it again and decide anew")]
+    Stale {
+        /// The generation that the writer saw.
+        seen: u64,
+        /// The route as it is now.
+        current: u64,
+    },
+    /// No such backend.
+    #[error("weights.{0}: the route has no backend of that name")]
+    UnknownBackend(String),
+    /// Out of range.
+    #[error("weights.{0}: {1} is above {MAX_BACKEND_WEIGHT}")]
+    TooLarge(String, u32),
+    /// The split refused.
+    #[error(transparent)]
+    Shares(#[from] SharesError),
+    /// A worker is stuck.
+    #[error("requests still use the old weights after {0:?}")]
+    NotAcknowledged(Duration),
+}
+
+/// Choosing takes microseconds, so a worker that still holds the old table after this long is stuck.
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+// === impl Control ===
+
+impl Control {
+    /// No routes yet.
+    #[must_use]
+    pub fn new(table: Arc<ArcSwap<Table>>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            table,
+            metrics,
+            instance: format!("{:016x}", rand::random::<u64>()),
+            last_error: ArcSwapOption::empty(),
+            applying: Mutex::new(Applied::Never),
+        }
+    }
+
+    /// Puts `spec` in force. Returns when no later request can use older weights.
+    pub async fn apply(&self, origin: &str, spec: RoutesSpec) {
+        let mut applied = self.applying.lock().await;
+        let generation = spec.generation;
+        // The old table must be let go before it is replaced: see `replace`.
+        let built = Table::build(spec, &self.table.load(), &self.metrics);
+        let result = match built {
+            Ok(table) => self.replace(table).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match result {
+            Ok(()) => {
+                *applied = Applied::Once;
+                self.last_error.store(None);
+                tracing::info!(generation, origin, "Applied generation {generation} of {origin}");
+            }
+            Err(message) => {
+                self.refuse(ConfigError { origin: origin.to_owned(), line: None, field: None, message });
+            }
+        }
+    }
+
+    /// Reports a configuration that can't be used; the last good one stays in force.
+    pub fn refuse(&self, error: ConfigError) {
+        tracing::error!(%error, "Kept the last good routes: {error}");
+        self.metrics.config_errors.inc();
+        self.last_error.store(Some(Arc::new(error)));
+    }
+
+    /// Changes weights of `route`; backends that are not named keep theirs.
+    ///
+    /// # Errors
+    /// Unknown names, weights out of range, or a `seen` generation that is not the current one.
+    pub async fn set_weights(
+        &self,
+        route: &str,
+        seen: u64,
+        weights: &BTreeMap<String, u32>,
+    ) -> Result<Arc<Route>, WeightsError> {
+        let _applying = self.applying.lock().await;
+        let table = self.table.load_full();
+        let old = table.named(route).ok_or_else(|| WeightsError::UnknownRoute(route.to_owned()))?;
+        if old.generation != seen {
+            return Err(WeightsError::Stale { seen, current: old.generation });
+        }
+        let spec = with_weights(&old.spec, weights)?;
+        let next = Arc::new(Route::build(spec, seen.saturating_add(1), Some(old), &self.metrics)?);
+        let replace = |route: &Arc<Route>| Arc::clone(if Arc::ptr_eq(route, old) { &next } else { route });
+        let routes = table.routes.iter().map(replace).collect();
+        let next_table = Table { generation: table.generation, routes };
+        drop(table);
+        self.replace(next_table).await?;
+        tracing::info!(route, ?weights, "Changed the weights of {route}");
+        Ok(next)
+    }
+
+    /// The table, once it is acknowledged, and whether it is more than the empty one of the start.
+    pub(super) async fn acknowledged(&self) -> (Arc<Table>, Applied) {
+        let applied = self.applying.lock().await;
+        (self.table.load_full(), *applied)
+    }
+
+    pub(super) fn last_error(&self) -> Option<String> {
+        self.last_error.load().as_ref().map(|error| error.to_string())
+    }
+
+    /// Swaps the table and waits until no request can choose by the old one.
+    async fn replace(&self, next: Table) -> Result<(), WeightsError> {
+        let next = Arc::new(next);
+        for route in next.routes.iter().filter(|route| route.weight_of(Track::Canary) == 0) {
+            route.state.trip.reset();
+        }
+        let old = self.table.swap(Arc::clone(&next));
+        self.metrics.forget(&old, &next);
+        for endpoint in old.endpoints().filter(|old| !next.endpoints().any(|new| Arc::ptr_eq(new, old))) {
+            endpoint.retire();
+        }
+        // A worker holds the table only while it chooses, without waiting in between, and counts the request as
+        // in flight before it lets go. After the swap nobody can take the old table anew.
+        let released = async {
+            while Arc::strong_count(&old) > 1 {
+                time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let released = time::timeout(ACKNOWLEDGE_TIMEOUT, released).await;
+        released.map_err(|_| WeightsError::NotAcknowledged(ACKNOWLEDGE_TIMEOUT))
+    }
+}
+
+fn with_weights(spec: &RouteSpec, weights: &BTreeMap<String, u32>) -> Result<RouteSpec, WeightsError> {
+    let mut spec = spec.clone();
+    for (name, &weight) in weights {
+        let backend = spec.backends.iter_mut().find(|backend| backend.name == *name);
+        let backend = backend.ok_or_else(|| WeightsError::UnknownBackend(name.clone()))?;
+        if weight > MAX_BACKEND_WEIGHT {
+            return Err(WeightsError::TooLarge(name.clone(), weight));
+        }
+        backend.weight = BackendWeight(weight);
+    }
+    Ok(spec)
+}

@@ -1,0 +1,12 @@
+//! The control plane: where routes come from, how they are put in force, and the port where people and the
+//! promoter ask. Nothing here runs on a worker.
+
+mod admin;
+mod apply;
+mod file;
+mod source;
+
+pub use admin::serve as serve_admin;
+pub use apply::{Control, WeightsError};
+pub use file::FileSource;
+pub use source::{Source, follow};

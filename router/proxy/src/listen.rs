@@ -1,0 +1,86 @@
+//! Sockets, and what to say when a port is taken.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
+
+/// Who else may listen on the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// The workers of this process only.
+    Exclusive,
+    /// Other processes of the same user as well: the kernel spreads connections over all of them.
+    ReusePort,
+}
+
+/// A port that can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Somebody else has it.
+    #[error("{address} is taken by another process; stop it or choose another address with {flag}")]
+    Taken {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that changes it.
+        flag: &'static str,
+    },
+    /// Anything else.
+    #[error("can't listen on {address}: {source}; choose another address with {flag}")]
+    Other {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that changes it.
+        flag: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Connections that the kernel keeps until a worker takes them.
+const BACKLOG: i32 = 4096;
+
+/// One listener for each worker, all on the same address.
+///
+/// # Errors
+/// The address is taken or can't be bound.
+pub fn workers(address: SocketAddr, sharing: Sharing, count: usize) -> Result<Vec<TcpListener>, ListenError> {
+    let error = |source| error(address, "--listen", source);
+    if sharing == Sharing::Exclusive {
+        // Workers share the port with SO_REUSEPORT, which would let a second router slip in unnoticed.
+        bind(address, Sharing::Exclusive).map_err(error)?;
+    }
+    let first = bind(address, Sharing::ReusePort).map_err(error)?;
+    let bound = first.local_addr().map_err(error)?;
+    let mut listeners = vec![first];
+    for _ in 1..count {
+        listeners.push(bind(bound, Sharing::ReusePort).map_err(error)?);
+    }
+    Ok(listeners)
+}
+
+/// The admin port's listener.
+///
+/// # Errors
+/// The address is taken or can't be bound.
+pub fn admin(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    bind(address, Sharing::Exclusive).map_err(|source| error(address, "--admin-listen", source))
+}
+
+fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(sharing == Sharing::ReusePort)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn error(address: SocketAddr, flag: &'static str, source: io::Error) -> ListenError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::Taken { address, flag },
+        _ => ListenError::Other { address, flag, source },
+    }
+}

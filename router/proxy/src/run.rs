@@ -1,0 +1,109 @@
+//! Puts the parts together: workers on their threads, the control plane on this one.
+
+use crate::{
+    args::Args,
+    config::ConfigError,
+    control::{self, Control, FileSource},
+    lifecycle::{self, Phase},
+    listen::{self, ListenError},
+    metrics::Metrics,
+    routes::Table,
+    worker::{self, Shared},
+};
+use arc_swap::ArcSwap;
+use std::{net::SocketAddr, sync::Arc, thread};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+/// A router whose ports are bound and whose workers run.
+#[derive(Debug)]
+pub struct Router {
+    /// Where clients connect; the port is decided even if 0 was asked for.
+    pub address: SocketAddr,
+    /// Where the admin port is.
+    pub admin_address: SocketAddr,
+    /// The control plane, for callers in the same process.
+    pub control: Arc<Control>,
+    phase: watch::Sender<Phase>,
+    workers: Vec<thread::JoinHandle<()>>,
+    background: Vec<JoinHandle<()>>,
+    args: Args,
+}
+
+/// Why a router did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The routes file is there and can't be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A port can't be had.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A thread, runtime or socket can't be had.
+    #[error("the system refused a thread or a socket: {0}")]
+    System(#[from] std::io::Error),
+    /// Two metrics have the same name.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+// === impl Router ===
+
+impl Router {
+    /// Reads the routes, binds the ports and starts the workers.
+    ///
+    /// # Errors
+    /// A routes file that can't be used, or a port that is taken.
+    pub async fn start(args: Args) -> Result<Self, StartError> {
+        let metrics = Arc::new(Metrics::new()?);
+        let table = Arc::new(ArcSwap::from_pointee(Table::default()));
+        let control = Arc::new(Control::new(Arc::clone(&table), Arc::clone(&metrics)));
+        let source = Self::first_routes(&args, &control).await?;
+
+        let listeners = listen::workers(args.listen, args.sharing(), args.worker_count())?;
+        let admin = listen::admin(args.admin_listen)?;
+        let address = listeners.first().map_or(Ok(args.listen), std::net::TcpListener::local_addr)?;
+        let admin_address = admin.local_addr()?;
+
+        let (phase, phase_seen) = watch::channel(Phase::Serving);
+        let shared = Shared { table, metrics, phase: phase_seen.clone() };
+        let start = |(index, listener)| worker::start(index, listener, shared.clone());
+        let workers = listeners.into_iter().enumerate().map(start).collect::<Result<_, _>>()?;
+
+        let mut background: Vec<_> = source
+            .map(|source| tokio::spawn(control::follow(source, Arc::clone(&control))))
+            .into_iter()
+            .collect();
+        let serve = control::serve_admin(TcpListener::from_std(admin)?, Arc::clone(&control), phase_seen);
+        background.push(tokio::spawn(async move {
+            if let Err(error) = serve.await {
+                tracing::error!(%error, "The admin port ended: {error}");
+            }
+        }));
+        tracing::info!(%address, %admin_address, "Serving on {address}, admin on {admin_address}");
+        Ok(Self { address, admin_address, control, phase, workers, background, args })
+    }
+
+    /// A file that is there must be good: a person who starts a router learns of a mistake at once.
+    async fn first_routes(args: &Args, control: &Control) -> Result<Option<FileSource>, StartError> {
+        let Some(path) = &args.routes else { return Ok(None) };
+        let mut source = FileSource::new(path.clone());
+        if let Some(spec) = source.read()? {
+            control.apply(&path.display().to_string(), spec).await;
+        }
+        Ok(Some(source))
+    }
+
+    /// Drains, and returns when all connections have ended or the deadline has passed.
+    pub async fn drain(self) {
+        let Self { phase, workers, background, args, .. } = self;
+        let all_done =
+            tokio::task::spawn_blocking(move || workers.into_iter().all(|worker| worker.join().is_ok()));
+        tokio::select! {
+            () = lifecycle::drain(&phase, args.drain_times()) => {
+                tracing::warn!("The drain deadline passed; cutting what is left");
+            }
+            _ = all_done => tracing::info!("Drained"),
+        }
+        background.iter().for_each(JoinHandle::abort);
+    }
+}

@@ -1,0 +1,59 @@
+use crate::metrics::Class;
+use hyper::StatusCode;
+
+/// Why an attempt brought no answer that may be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The backend has no endpoint, or none that was not tried already.
+    NoEndpoint,
+    /// No connection could be made.
+    Connect,
+    /// The connection broke before a whole answer was there.
+    Reset,
+    /// What came is no HTTP.
+    Malformed,
+    /// No head in time.
+    Timeout,
+    /// A server error of a canary that stable can make good.
+    Status(StatusCode),
+}
+
+impl Failure {
+    /// The label in metrics and logs.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::NoEndpoint => "no_endpoint",
+            Self::Connect => "connect",
+            Self::Reset => "reset",
+            Self::Malformed => "malformed",
+            Self::Timeout => "timeout",
+            Self::Status(_) => "5xx",
+        }
+    }
+
+    /// What it is counted as.
+    pub(super) fn class(self) -> Class {
+        match self {
+            Self::Status(status) => Class::of(status),
+            Self::NoEndpoint => Class::Status(5),
+            Self::Connect | Self::Reset | Self::Malformed | Self::Timeout => Class::Error,
+        }
+    }
+
+    /// The status and sentence for the client when nothing else can be done.
+    pub(super) const fn answer(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::NoEndpoint => (StatusCode::SERVICE_UNAVAILABLE, "no endpoint is ready\n"),
+            Self::Connect => (StatusCode::BAD_GATEWAY, "the service could not be reached\n"),
+            Self::Reset => (StatusCode::BAD_GATEWAY, "the service broke the connection\n"),
+            Self::Malformed => (StatusCode::BAD_GATEWAY, "the service sent no valid answer\n"),
+            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "the service did not answer in time\n"),
+            Self::Status(status) => (status, "the service failed\n"),
+        }
+    }
+
+    /// Whether the endpoint, and not only this request, is in trouble.
+    pub(super) const fn blames_endpoint(self) -> bool {
+        matches!(self, Self::Connect | Self::Reset | Self::Malformed)
+    }
+}

@@ -1,0 +1,137 @@
+use crate::{
+    metrics::Class,
+    routes::{InFlight, Pending, Route},
+};
+use hyper::StatusCode;
+use split::Track;
+use std::{sync::Arc, time::Duration, time::Instant};
+
+/// One attempt on one endpoint: what it is counted as when it ends.
+///
+/// The latency is the time to the head of the answer, so that a slow reader does not make a version look slow.
+/// The class is settled at the end of the body, so that a broken body counts as an error.
+pub(super) struct Record {
+    route: Arc<Route>,
+    track: Track,
+    attempt: Attempt,
+    started: Instant,
+    outcome: Outcome,
+    pending: Option<Pending>,
+    _in_flight: InFlight,
+}
+
+/// Whether the attempt is what the promoter judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// The first one, on the track that the split or an override chose.
+    First,
+    /// Any other.
+    Later,
+}
+
+#[derive(Clone, Copy)]
+enum Outcome {
+    /// No head yet.
+    Waiting,
+    /// The head is there; the body may still break.
+    Head(StatusCode, Duration),
+    /// Counted.
+    Settled,
+}
+
+/// A client that leaves before this is impatient; one that leaves after it was let down, which counts as an error.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+// === impl Record ===
+
+impl Record {
+    pub(super) fn new(route: Arc<Route>, track: Track, attempt: Attempt, in_flight: InFlight) -> Self {
+        let started = Instant::now();
+        Self {
+            route,
+            track,
+            attempt,
+            started,
+            outcome: Outcome::Waiting,
+            pending: None,
+            _in_flight: in_flight,
+        }
+    }
+
+    pub(super) const fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    pub(super) const fn track(&self) -> Track {
+        self.track
+    }
+
+    /// The attempt goes to this endpoint now.
+    pub(super) fn at(&mut self, pending: Pending) {
+        self.pending = Some(pending);
+    }
+
+    /// The head of an answer arrived.
+    pub(super) fn head(&mut self, status: StatusCode) {
+        self.outcome = Outcome::Head(status, self.started.elapsed());
+    }
+
+    /// The answer was passed on to its end.
+    pub(super) fn complete(&mut self) {
+        if let Outcome::Head(status, took) = self.outcome {
+            self.settle(Class::of(status), took);
+            if let Some(pending) = &self.pending {
+                pending.endpoint().succeeded();
+            }
+        }
+    }
+
+    /// The attempt failed, and the client gets this from it.
+    pub(super) fn fail(&mut self, class: Class) {
+        self.settle(class, self.started.elapsed());
+    }
+
+    /// The attempt failed, and another one will be made. It is charged nevertheless when it is the first.
+    pub(super) fn give_up(mut self, class: Class) -> Attempt {
+        if self.attempt == Attempt::First {
+            self.charge(class, self.started.elapsed());
+        }
+        self.outcome = Outcome::Settled;
+        Attempt::Later
+    }
+
+    fn settle(&mut self, class: Class, took: Duration) {
+        if self.attempt == Attempt::First {
+            self.charge(class, took);
+        }
+        self.route.state.metrics(self.track).request(class, took);
+        self.outcome = Outcome::Settled;
+    }
+
+    fn charge(&self, class: Class, took: Duration) {
+        self.route.state.metrics(self.track).first_attempt(class, took);
+        // A track without endpoints keeps its share and answers 503 for it: nobody asked to spill it over.
+        if self.pending.is_none() {
+            return;
+        }
+        let outcome = if class.is_error() { Err(()) } else { Ok(()) };
+        if self.route.state.trip.note(self.track, outcome) {
+            let name = &self.route.spec.name;
+            tracing::error!(
+                route = name,
+                "Tripped {name}: most requests to its canary fail, stable takes all"
+            );
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        match self.outcome {
+            // The client left in the middle of the body: the answer itself was in order.
+            Outcome::Head(status, took) => self.settle(Class::of(status), took),
+            Outcome::Waiting if self.started.elapsed() >= PATIENCE => self.fail(Class::Error),
+            Outcome::Waiting | Outcome::Settled => {}
+        }
+    }
+}

@@ -1,0 +1,115 @@
+use crate::support::{Behaviour, Client, Origin, once, router, routes};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+#[tokio::test]
+async fn head_204_and_304_keep_their_meaning() {
+    let stable = Origin::good("stable").await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    let mut client = Client::connect(router.address).await;
+    client.send("HEAD / HTTP/1.1\r\nHost: blog\r\n\r\n").await;
+    let head = client.answer_to("HEAD").await.unwrap();
+    assert_eq!((head.status, head.headers["content-length"].as_str(), head.body.len()), (200, "6", 0));
+    assert_eq!(client.get().await.text(), "stable", "the connection is still in step");
+}
+
+#[tokio::test]
+async fn a_backend_gets_the_request_as_the_client_wrote_it_and_who_asked() {
+    let stable = Origin::good("stable").await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    let request = "GET /a%2Fb?q=1&q=%zz HTTP/1.1\r\nHost: Blog.Example:8080\r\nOrigin: http://Blog.Example:8080\r\n\
+                   Connection: x-hop\r\nX-Hop: 1\r\nX-Kept: a\r\nX-Kept: b\r\n\r\n";
+    assert_eq!(once(router.address, request).await.status, 200);
+    let head = stable.last_head();
+    assert!(head.starts_with("GET /a%2Fb?q=1&q=%zz HTTP/1.1\r\n"), "{head}");
+    for line in [
+        "host: Blog.Example:8080",
+        "origin: http://Blog.Example:8080",
+        "x-kept: a",
+        "x-kept: b",
+        "x-forwarded-for: 127.0.0.1",
+        "x-forwarded-proto: http",
+        "x-forwarded-host: Blog.Example:8080",
+        "via: 1.1 huidu",
+    ] {
+        assert!(head.contains(&format!("\r\n{line}\r\n")), "{line} is not in {head}");
+    }
+    assert!(!head.contains("x-hop") && head.contains("\r\nx-request-id: "), "{head}");
+}
+
+/// Answers every connection's first request with the bytes that it was sent, chunk by chunk.
+async fn echo() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut seen = Vec::new();
+                let mut buffer = vec![0; 16 * 1024];
+                let body_at = loop {
+                    let read = stream.read(&mut buffer).await.unwrap();
+                    seen.extend_from_slice(&buffer[..read]);
+                    if let Some(at) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
+                        break at + 4;
+                    }
+                };
+                let head = String::from_utf8_lossy(&seen[..body_at]).to_lowercase();
+                let length: Option<usize> = head
+                    .split("content-length: ")
+                    .nth(1)
+                    .and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+                let done = |seen: &[u8]| match length {
+                    Some(length) => seen.len() >= body_at + length,
+                    None => seen.ends_with(b"0\r\n\r\n"),
+                };
+                while !done(&seen) {
+                    let read = stream.read(&mut buffer).await.unwrap();
+                    seen.extend_from_slice(&buffer[..read]);
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+                let body = if length.is_some() { &seen[body_at..] } else { &b"chunked"[..] };
+                for piece in body.chunks(10_000) {
+                    stream.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await.unwrap();
+                    stream.write_all(piece).await.unwrap();
+                    stream.write_all(b"\r\n").await.unwrap();
+                }
+                stream.write_all(b"0\r\n\r\n").await.unwrap();
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn large_bodies_pass_both_ways() {
+    let origin = echo().await;
+    let yaml =
+        format!("routes: [{{name: r, backends: [{{name: b, track: stable, endpoints: ['{origin}']}}]}}]");
+    let router = router(&yaml).await;
+    let body: Vec<u8> = (0_u32..1_000_000).map(|i| (i % 251) as u8).collect();
+    let mut client = Client::connect(router.address).await;
+    client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len())).await;
+    client.send(&body).await;
+    assert!(client.answer().await.unwrap().body == body);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    for piece in body.chunks(9_999) {
+        client.send(format!("{:x}\r\n", piece.len())).await;
+        client.send(piece).await;
+        client.send("\r\n").await;
+    }
+    client.send("0\r\n\r\n").await;
+    assert_eq!(client.answer().await.unwrap().body, b"chunked");
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let stable = Origin::start("stable", Behaviour::Good).await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    let mut client = Client::connect(router.address).await;
+    client.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    assert!(stable.last_head().starts_with("GET /2 "));
+}

@@ -1,0 +1,14 @@
+//! The router as a client and an operator see it: real sockets on loopback, ports chosen by the system.
+
+#[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod failover;
+#[cfg(test)]
+mod forward;
+#[cfg(test)]
+mod split;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,110 @@
+use crate::support::{Behaviour, Client, GET, Origin, get, metric, once, put, router, routes};
+
+#[tokio::test]
+async fn a_thousand_requests_are_within_two_of_every_weight() {
+    let (stable, canary) = (Origin::good("stable").await, Origin::good("canary").await);
+    let router = router(&routes((&[&stable], 10_000), (&[&canary], 0), "")).await;
+    let mut counted = 0;
+    for (generation, basis_points) in (1..).zip([10, 100, 1_000, 3_333, 5_000, 9_999]) {
+        let rest = 10_000 - basis_points;
+        let body = format!(
+            "{{\"generation\": {generation}, \"weights\": {{\"blog-stable\": {rest}, \"blog-canary\": {basis_points}}}}}"
+        );
+        assert_eq!(put(router.admin_address, "/routes/blog/weights", &body).await.status, 200);
+        let mut clients = [Client::connect(router.address).await, Client::connect(router.address).await];
+        for request in 0..1_000 {
+            assert_eq!(clients[request % 2].get().await.status, 200);
+        }
+        let arrived = canary.requests() - counted;
+        counted = canary.requests();
+        let off = (arrived * 10_000).abs_diff(1_000 * basis_points);
+        assert!(off < 20_000, "{arrived} of 1,000 at {basis_points} basis points");
+    }
+    let first =
+        "huidu_router_first_attempt_duration_seconds_count{class=\"2xx\",route=\"blog\",track=\"canary\"}";
+    assert_eq!(metric(&router, first).await, counted as f64);
+}
+
+#[tokio::test]
+async fn all_weights_zero_answer_503_and_forward_nothing() {
+    let (stable, canary) = (Origin::good("stable").await, Origin::good("canary").await);
+    let router = router(&routes((&[&stable], 0), (&[&canary], 0), "")).await;
+    let answer = get(router.address, "/").await;
+    assert_eq!((answer.status, answer.headers["retry-after"].as_str()), (503, "1"));
+    assert_eq!(stable.requests() + canary.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_backend_without_endpoints_answers_503_for_its_share_only() {
+    let stable = Origin::good("stable").await;
+    let router = router(&routes((&[&stable], 75), (&[], 25), "")).await;
+    let mut client = Client::connect(router.address).await;
+    let mut unavailable = 0;
+    for _ in 0..100 {
+        unavailable += usize::from(client.get().await.status == 503);
+    }
+    assert!((24..=26).contains(&unavailable), "{unavailable} of 100");
+}
+
+#[tokio::test]
+async fn an_override_reaches_a_canary_at_weight_zero() {
+    let (stable, canary) = (Origin::good("stable").await, Origin::good("canary").await);
+    let rest = "override: {header: x-canary, cookie: canary}";
+    let router = router(&routes((&[&stable], 1), (&[&canary], 0), rest)).await;
+    for (line, expected) in [
+        ("X-Canary: always", "canary"),
+        ("Cookie: a=b; canary=always", "canary"),
+        ("X-Canary: never\r\nCookie: canary=always", "stable"),
+        ("X-Canary: maybe", "stable"),
+    ] {
+        let answer = once(router.address, &format!("GET / HTTP/1.1\r\nHost: blog\r\n{line}\r\n\r\n")).await;
+        assert_eq!(answer.text(), expected, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_sticky_user_stays_on_one_track() {
+    let (stable, canary) = (Origin::good("stable").await, Origin::good("canary").await);
+    let router = router(&routes((&[&stable], 1), (&[&canary], 1), "sticky: {header: x-user}")).await;
+    for user in 0..20 {
+        let request = format!("GET / HTTP/1.1\r\nHost: blog\r\nX-User: {user}\r\n\r\n");
+        let first = once(router.address, &request).await.body;
+        for _ in 0..5 {
+            assert_eq!(once(router.address, &request).await.body, first, "user {user}");
+        }
+    }
+    assert!(stable.requests() > 0 && canary.requests() > 0);
+}
+
+#[tokio::test]
+async fn three_backends_share_by_integers() {
+    let origins = [Origin::good("a").await, Origin::good("b").await, Origin::good("c").await];
+    let backends: Vec<_> = ["a", "b", "c"]
+        .iter()
+        .zip([1, 2, 5])
+        .zip(&origins)
+        .map(|((name, weight), origin)| {
+            format!("{{name: {name}, track: stable, weight: {weight}, endpoints: ['{}']}}", origin.address)
+        })
+        .collect();
+    let router = router(&format!("routes: [{{name: blog, backends: [{}]}}]", backends.join(", "))).await;
+    let mut client = Client::connect(router.address).await;
+    for _ in 0..800 {
+        client.get().await;
+    }
+    for (origin, expected) in origins.iter().zip([100, 200, 500]) {
+        assert!(origin.requests().abs_diff(expected) <= 4, "{} instead of {expected}", origin.requests());
+    }
+}
+
+#[tokio::test]
+async fn requests_of_one_connection_are_split_and_connections_are_reused() {
+    let (stable, canary) = (Origin::good("stable").await, Origin::start("canary", Behaviour::Good).await);
+    let router = router(&routes((&[&stable], 1), (&[&canary], 1), "")).await;
+    let mut client = Client::connect(router.address).await;
+    for _ in 0..10 {
+        client.send(GET).await;
+        client.answer().await.unwrap();
+    }
+    assert_eq!((stable.requests(), canary.requests()), (5, 5));
+}
