@@ -1,4 +1,4 @@
-//! Open-loop load driver.
+#![doc = include_str!("../README.md")]
 
 pub mod cli;
 pub mod client;

@@ -36,7 +36,7 @@ pub struct Page {
 pub struct Link {
     /// Where it leads.
     pub url: Url,
-    /// Its text, at most [`TEXT_MAX`] bytes.
+    /// Its text, at most the first 200 bytes.
     pub text: String,
 }
 
@@ -47,10 +47,17 @@ pub struct Form {
     pub method: FormMethod,
     /// Where it is sent to.
     pub action: Url,
-    /// Names of the fields a person fills in.
-    pub inputs: Vec<String>,
-    /// Hidden fields with their values, such as CSRF tokens.
-    pub hidden: Vec<(String, String)>,
+    /// All named fields and buttons.
+    pub fields: Vec<Field>,
+}
+
+/// A field or button of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// What is sent if nobody fills it in, such as a CSRF token; nothing for buttons and unchecked boxes.
+    pub value: Option<String>,
 }
 
 /// The method of a form.
@@ -64,6 +71,8 @@ pub enum FormMethod {
 
 /// Limits on what a page may make the driver keep.
 const LINKS_MAX: usize = 500;
+/// Most fields of a form.
+const FIELDS_MAX: usize = 100;
 /// Longest kept text of a link in bytes.
 const TEXT_MAX: usize = 200;
 /// Longest kept URL in bytes: what RFC 9110 §4.1 asks every server to take.
@@ -103,9 +112,9 @@ impl Page {
     pub fn search(&self) -> Option<(&Form, &str)> {
         self.forms.iter().filter(|form| form.method == FormMethod::Get).find_map(|form| {
             let named =
-                form.inputs.iter().find(|name| ["q", "query", "search", "s"].contains(&name.as_str()));
-            let by_path = || form.inputs.first().filter(|_| form.action.path().contains("search"));
-            named.or_else(by_path).map(|name| (form, name.as_str()))
+                form.fields.iter().find(|field| ["q", "query", "search", "s"].contains(&field.name.as_str()));
+            let by_path = || form.fields.first().filter(|_| form.action.path().contains("search"));
+            named.or_else(by_path).map(|field| (form, field.name.as_str()))
         })
     }
 
@@ -113,8 +122,21 @@ impl Page {
     pub fn form_with<'a>(&self, mut names: impl Iterator<Item = &'a String> + Clone) -> Option<&Form> {
         self.forms
             .iter()
-            .find(|form| names.clone().all(|name| form.inputs.contains(name)))
+            .find(|form| names.clone().all(|name| form.has(name)))
             .filter(|_| names.next().is_some())
+    }
+}
+
+impl Form {
+    /// What is sent when these fields are filled in: they and the values of the other fields.
+    pub fn filled(&self, values: &[(&str, String)]) -> Vec<(String, String)> {
+        let others = self.fields.iter().filter(|field| values.iter().all(|(name, _)| *name != field.name));
+        let others = others.filter_map(|field| Some((field.name.clone(), field.value.clone()?)));
+        others.chain(values.iter().map(|(name, value)| ((*name).to_owned(), value.clone()))).collect()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.name == name)
     }
 }
 
@@ -136,6 +158,8 @@ struct State {
     link: Option<(Rank, Link)>,
     ranked: Vec<(Rank, Link)>,
     form: Option<Form>,
+    /// Whether text belongs to the form's last field.
+    is_in_text_area: bool,
 }
 
 /// How likely a link is a post; later is likelier.
@@ -194,6 +218,7 @@ impl Reader<'_> {
             }
             "form" => state.form = self.form(tag),
             "input" | "textarea" | "select" | "button" => state.field(tag),
+            "option" => state.option(tag),
             _ => {}
         }
     }
@@ -205,7 +230,7 @@ impl Reader<'_> {
             _ => return None,
         };
         let action = self.resolve(Some(attribute(tag, "action").unwrap_or_default()))?;
-        Some(Form { method, action, inputs: vec![], hidden: vec![] })
+        Some(Form { method, action, fields: vec![] })
     }
 
     /// The URL without fragment, if it is within the target and not longer than servers take.
@@ -234,18 +259,33 @@ impl State {
 
     fn field(&mut self, tag: &Tag) {
         let (Some(form), Some(name)) = (&mut self.form, attribute(tag, "name")) else { return };
-        let kind = if &*tag.name == "button" { "button" } else { attribute(tag, "type").unwrap_or("text") };
-        match kind {
-            _ if form.inputs.len() + form.hidden.len() >= LINKS_MAX => {}
-            "hidden" => {
-                form.hidden.push((name.to_owned(), attribute(tag, "value").unwrap_or_default().to_owned()));
-            }
-            "submit" | "button" | "image" | "reset" | "file" => {}
-            _ => form.inputs.push(name.to_owned()),
+        let written = attribute(tag, "value");
+        let value = match (&*tag.name, attribute(tag, "type").unwrap_or("text")) {
+            ("button" | "select", _) | ("input", "submit" | "button" | "image" | "reset" | "file") => None,
+            ("input", "checkbox" | "radio") => attribute(tag, "checked").map(|_| written.unwrap_or("on")),
+            _ => Some(written.unwrap_or_default()),
+        };
+        if form.fields.len() < FIELDS_MAX {
+            self.is_in_text_area = &*tag.name == "textarea";
+            form.fields.push(Field { name: name.to_owned(), value: value.map(str::to_owned) });
+        }
+    }
+
+    /// The first option of a list is chosen unless another one says that it is.
+    fn option(&mut self, tag: &Tag) {
+        let last = self.form.as_mut().and_then(|form| form.fields.last_mut());
+        if let (Some(field), Some(value)) = (last, attribute(tag, "value"))
+            && (field.value.is_none() || attribute(tag, "selected").is_some())
+        {
+            field.value = Some(value.to_owned());
         }
     }
 
     fn text(&mut self, text: &str) {
+        let last = self.form.as_mut().and_then(|form| form.fields.last_mut());
+        if let Some(Field { value: Some(value), .. }) = last.filter(|_| self.is_in_text_area) {
+            value.push_str(text);
+        }
         if let Some((_, link)) = &mut self.link {
             let room = TEXT_MAX.saturating_sub(link.text.len());
             link.text.push_str(&text[..text.floor_char_boundary(room)]);
@@ -257,6 +297,7 @@ impl State {
             "main" | "article" => self.main = self.main.saturating_sub(1),
             "h1" | "h2" | "h3" => self.heading = self.heading.saturating_sub(1),
             "nav" | "footer" | "aside" => self.chrome = self.chrome.saturating_sub(1),
+            "textarea" => self.is_in_text_area = false,
             "a" if self.ranked.len() < LINKS_MAX => self.ranked.extend(self.link.take()),
             "form" if self.page.forms.len() < LINKS_MAX => self.page.forms.extend(self.form.take()),
             _ => {}
@@ -384,16 +425,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_form_keeps_its_hidden_fields() {
+    async fn a_form_is_sent_as_a_browser_would() {
         let page = read(
-            r#"<form method="POST"><input type=hidden name=csrf value="a&lt;b"><input name=user><input type=password name=pass>
-            <textarea name=note></textarea><input type=submit name=ok></form>"#,
+            r#"<form method="POST"><input type=hidden name=csrf value="a&lt;b"><input name=user value=old><input type=password name=pass>
+            <textarea name=note>as it
+was</textarea><input type=checkbox name=box checked><input type=checkbox name=no>
+            <select name=lang><option value=zh><option value=en selected><option value=fr></select><input type=submit name=ok></form>"#,
         )
         .await;
         let form = page.form_with(["user".to_owned(), "pass".to_owned()].iter()).unwrap();
         assert_eq!((form.method, form.action.path()), (FormMethod::Post, "/posts/here"));
-        assert_eq!(form.hidden, [("csrf".to_owned(), "a<b".to_owned())]);
-        assert_eq!(form.inputs, ["user", "pass", "note"]);
+        let sent = form.filled(&[("user", "me".to_owned()), ("ok", "yes".to_owned())]);
+        let sent: Vec<_> = sent.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let kept = [("csrf", "a<b"), ("pass", ""), ("note", "as it\nwas"), ("box", "on"), ("lang", "en")];
+        assert_eq!(sent, [&kept[..], &[("user", "me"), ("ok", "yes")]].concat());
         assert!(page.form_with(["other".to_owned()].iter()).is_none());
     }
 

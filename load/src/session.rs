@@ -143,7 +143,7 @@ impl Session {
                 let (form, field) = self.page.search()?;
                 let word = words.choose(rng).cloned().or_else(|| self.word_of_a_title(rng))?;
                 let mut url = form.action.clone();
-                url.query_pairs_mut().clear().extend_pairs(&form.hidden).append_pair(field, &word);
+                url.query_pairs_mut().clear().extend_pairs(form.filled(&[(field, word)]));
                 get(url)
             }
             Action::Submit(fields) => self.form(counted_as, fields, surroundings),
@@ -178,18 +178,17 @@ impl Session {
         surroundings: &Surroundings<'_>,
     ) -> Option<Visit> {
         let form = self.page.form_with(fields.iter().map(|(name, _)| name))?;
-        let values = fields.iter().map(|(name, value)| (name, surroundings.fill(value)));
+        let values: Vec<_> =
+            fields.iter().map(|(name, value)| (name.as_str(), surroundings.fill(value))).collect();
+        let values = form.filled(&values);
         match form.method {
             FormMethod::Get => {
                 let mut url = form.action.clone();
-                url.query_pairs_mut().clear().extend_pairs(&form.hidden).extend_pairs(values);
+                url.query_pairs_mut().clear().extend_pairs(values);
                 Visit::new(counted_as, url)
             }
             FormMethod::Post => {
-                let body = form_urlencoded::Serializer::new(String::new())
-                    .extend_pairs(&form.hidden)
-                    .extend_pairs(values)
-                    .finish();
+                let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(values).finish();
                 Visit::new(counted_as, form.action.clone()).map(|visit| visit.with(Method::POST, Some(body)))
             }
         }

@@ -63,7 +63,7 @@ pub enum Failure {
 pub struct Exchange {
     /// Status and header fields, where an answer began.
     pub head: Option<(StatusCode, HeaderMap)>,
-    /// The body, up to [`BODY_KEPT_MAX`] bytes of it.
+    /// The body, at most the first MiB of it.
     pub body: Vec<u8>,
     /// Why there is no whole answer.
     pub failure: Option<Failure>,

@@ -10,8 +10,7 @@ use crate::{
     session::{CountedAs, Verdict},
 };
 
-/// Counts events by version, stage and step. Memory is bounded: by [`VERSIONS_MAX`], [`SAMPLES_MAX`], and one
-/// entry per second.
+/// Counts events by version, stage and step. Memory is bounded: 16 versions, 50 samples, one entry per second.
 pub struct Recorder {
     started: Timestamp,
     plan: Vec<Stage>,

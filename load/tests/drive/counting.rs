@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use load::pacer::End;
+use load::{
+    client::Settings,
+    pacer::End,
+    schedule::{Rate, Stage},
+};
 
 use crate::{
     ONE_PAGE, Plan, numbers, plan, run,
@@ -95,4 +99,45 @@ async fn a_run_that_is_stopped_lets_requests_under_way_end() {
     let [requests, failures, ..] = numbers(&outcome.counts.total);
     assert!(requests > 5 && requests < 1_000, "{requests}");
     assert_eq!((failures, requests), (0, server.seen().len() as u64));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_stop_gives_up_what_is_under_way_and_says_how_much() {
+    let server = Server::start(|_, _| Answer::status(200).after(Duration::from_secs(60))).await;
+    let slow = plan(&server, ONE_PAGE, &[stage(50.0, 60_000)]).await;
+    let settings = Settings { timeout: Duration::from_secs(60), ..slow.settings };
+    let (stop, mut stopped) = tokio::sync::mpsc::channel(2);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        stop.send(()).await.unwrap();
+        stop.send(()).await.unwrap();
+    });
+    let mut nobody = crate::Nobody;
+    let run = load::drive::drive(Plan { settings, ..slow }, &mut nobody, &mut stopped);
+    let outcome = tokio::time::timeout(Duration::from_secs(10), run).await.unwrap().unwrap();
+    assert_eq!((outcome.end, numbers(&outcome.counts.total)), (End::Interrupted, [0; 5]));
+    assert!(outcome.abandoned > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ramp_and_a_pause_are_followed() {
+    let server = Server::start(|_, _| Answer::status(200)).await;
+    let ramp = Stage { from: Some(Rate::try_new(0.0).unwrap()), ..stage(200.0, 500) };
+    let counts = run(plan(&server, ONE_PAGE, &[ramp, stage(0.0, 200), stage(50.0, 200)]).await).await.counts;
+    assert_eq!(counts.stages.iter().map(|stage| stage.requests).collect::<Vec<_>>(), [50, 0, 10]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn think_time_brings_more_people_and_keeps_the_rate() {
+    let server = Server::start(|_, _| Answer::html("x")).await;
+    let eager =
+        "{name: n, users: 50, identity: {header: x-user}, flows: [{name: f, steps: [{get: /a}, {get: /b}]}]}";
+    let calm = eager.replace("name: f,", "name: f, think: 10s,");
+    let counts = run(plan(&server, &calm, &[stage(100.0, 300)]).await).await.counts;
+    // Nobody comes back for /b within the run: thirty people open /a.
+    assert_eq!(numbers(&counts.total), [30, 0, 0, 0, 0]);
+    assert!(server.paths().iter().all(|path| path == "/a"));
+    let server = Server::start(|_, _| Answer::html("x")).await;
+    run(plan(&server, eager, &[stage(100.0, 300)]).await).await;
+    assert!(server.paths().iter().any(|path| path == "/b"));
 }

@@ -130,6 +130,31 @@ async fn sigterm_ends_early_with_the_report_written() {
     assert_eq!(report["end"], "interrupted");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_when_nobody_reads_its_lines_any_more() {
+    let server = blog().await;
+    let target = format!("http://{}", server.address);
+    let args = ["run", "--target", &target, "--duration", "10m", "--rate", "10", "--progress", "jsonl"];
+    let mut child = command(&args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = tokio::time::timeout(Duration::from_secs(20), child.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_is_no_pass() {
+    let server = blog().await;
+    let folder = tempfile::tempdir().unwrap();
+    let pause = folder.path().join("pause.yaml");
+    let text = "{name: pause, stages: [{rate: 0, duration: 100ms}], flows: [{name: f, steps: [{get: /}]}]}";
+    std::fs::write(&pause, text).unwrap();
+    let target = format!("http://{}", server.address);
+    let args = ["run", "--target", &target, "--max-failures", "0", "--scenario", pause.to_str().unwrap()];
+    let output = command(&args).output().await.unwrap();
+    assert_eq!(status(&output), 1);
+    assert!(stdout(&output).contains("limit BROKEN: at least one request"), "{}", stdout(&output));
+}
+
 async fn refused(args: &[&str]) -> String {
     let output = command(args).output().await.unwrap();
     assert_eq!(status(&output), 64, "{args:?}: {}", stderr(&output));

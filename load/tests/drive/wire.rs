@@ -1,6 +1,9 @@
 //! Failures, the retry rule and the one address.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use load::client::{Retry, Settings};
 
@@ -54,6 +57,41 @@ async fn a_second_close_is_a_failure() {
     let counts = run(plan(&server, ONE_PAGE, &[stage(10.0, 200)]).await).await.counts;
     assert_eq!(numbers(&counts.total), [2, 2, 0, 2, 0]);
     assert_eq!(server.seen().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_the_server_ends_in_order_need_no_retry() {
+    let server = Server::raw(|_, mut stream, seen| async move {
+        read_head(&mut stream, &seen).await;
+        write(&mut stream, &FINE.replace("x-app-version", "connection: close\r\nx-app-version")).await;
+    })
+    .await;
+    let counts = run(plan(&server, ONE_PAGE, &[stage(50.0, 200)]).await).await.counts;
+    assert_eq!(numbers(&counts.total), [10, 0, 0, 0, 0]);
+
+    // Closed without a word after each answer: the next request finds it closed, and uses another one.
+    let server = Server::raw(|_, mut stream, seen| async move {
+        read_head(&mut stream, &seen).await;
+        write(&mut stream, FINE).await;
+    })
+    .await;
+    let counts = run(plan(&server, ONE_PAGE, &[stage(10.0, 300)]).await).await.counts;
+    assert_eq!(numbers(&counts.total), [3, 0, 0, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_kept_and_used_again() {
+    let connections: &'static AtomicUsize = Box::leak(Box::default());
+    let server = Server::raw(move |_, mut stream, seen| async move {
+        connections.fetch_add(1, Ordering::Relaxed);
+        while read_head(&mut stream, &seen).await.is_some() {
+            write(&mut stream, FINE).await;
+        }
+    })
+    .await;
+    let counts = run(plan(&server, ONE_PAGE, &[stage(20.0, 500)]).await).await.counts;
+    assert_eq!(numbers(&counts.total), [10, 0, 0, 0, 0]);
+    assert!(connections.load(Ordering::Relaxed) < 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
