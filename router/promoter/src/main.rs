@@ -1,2 +1,66 @@
-//! Skeleton.
-fn main() {}
+//! The control plane of gradual releases.
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use promoter::local::{LocalArgs, StartError};
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Releases new versions gradually: raises their share while they are at least as good, and takes it back when not.
+#[derive(Debug, Parser)]
+#[command(name = "promoter", version)]
+struct Args {
+    /// What is logged: a level, or levels by module as in `info,promoter::evidence=debug`.
+    #[arg(long, env = "HUIDU_LOG", default_value = "info", global = true)]
+    log: EnvFilter,
+    /// Logs JSON instead of lines.
+    #[arg(long, env = "HUIDU_LOG_JSON", global = true)]
+    log_json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Local(LocalArgs),
+}
+
+/// EX_USAGE of sysexits(3).
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let Args { log, log_json, command } = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Where standard error is closed there is nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    observe(log, log_json);
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            let usage = matches!(error.downcast_ref(), Some(StartError::Config(_)));
+            ExitCode::from(if usage { USAGE } else { 1 })
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    match command {
+        Command::Local(args) => Ok(runtime.block_on(args.run())?),
+    }
+}
+
+fn observe(filter: EnvFilter, json: bool) {
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        log.json().init();
+    } else {
+        log.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
+    }
+}

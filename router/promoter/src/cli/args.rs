@@ -1,0 +1,108 @@
+//! What can be said on the command line.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use release::Duration;
+use split::Weight;
+
+/// Shows and steers gradual releases.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-canary",
+    version,
+    after_help = "Exit status:\n  0   done, or what was waited for has come\n  1   something else has come, or the verb makes \
+                  no sense now\n  2   what was waited for did not come in time\n  64  the command line makes no sense\n  \
+                  69  the promoter cannot be reached"
+)]
+pub struct Args {
+    /// The promoter's address.
+    #[arg(long, short, env = "HUIDU_SERVER", default_value = "http://127.0.0.1:8090", global = true)]
+    pub server: String,
+    /// How the answer is printed.
+    #[arg(long, short, value_enum, default_value_t = Output::Table, global = true)]
+    pub output: Output,
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) verb: VerbArgs,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For both.
+    Yaml,
+}
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Goal {
+    /// The revision that is asked for was promoted.
+    Promoted,
+    /// The candidate was taken back.
+    Failed,
+    /// Nothing is under way and all is ready.
+    Stable,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum VerbArgs {
+    /// Show where a release is and what it waits for.
+    Status(StatusArgs),
+    /// Go on from the present step without waiting for more.
+    Promote {
+        #[command(flatten)]
+        canary: Name,
+        /// Go past all steps. Replicas, readiness and acknowledgements are still waited for.
+        #[arg(long)]
+        full: bool,
+    },
+    /// Take the candidate out.
+    Abort(Name),
+    /// Stay at the present weight; a candidate that is worse is still taken out.
+    Pause(Name),
+    /// Go on after a pause or a weight set by hand.
+    Resume(Name),
+    /// Try the failed candidate again.
+    Retry(Name),
+    /// Go back to the template before: stable's during or after a release, otherwise the one before that.
+    Undo(Name),
+    /// Stay at this weight until `resume` or `promote`.
+    SetWeight {
+        /// The candidate's share, such as 30%.
+        weight: Weight,
+        #[command(flatten)]
+        canary: Name,
+    },
+    /// List the releases that have ended.
+    History(Name),
+    /// Print a completion script, as in `source <(kubectl-canary completion bash)`.
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Name {
+    /// The canary; may be left out where there is only one.
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) canary: Name,
+    /// Keep showing it as it changes: in place on a terminal, a line for each change otherwise.
+    #[arg(long, short)]
+    pub(super) watch: bool,
+    /// Return when this has come, or cannot come any more.
+    #[arg(long, value_enum, value_name = "GOAL")]
+    pub(super) wait: Option<Goal>,
+    /// How long to wait at most, such as 5m.
+    #[arg(long, requires = "wait")]
+    pub(super) timeout: Option<Duration>,
+}

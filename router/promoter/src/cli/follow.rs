@@ -1,0 +1,162 @@
+//! Showing a release as it changes, and waiting for its end.
+
+use super::args::{Goal, Output};
+use super::client::Client;
+use super::status;
+use super::style::{self, Style};
+use super::{Failure, print};
+use crate::canary::Canary;
+use jiff::Timestamp;
+use release::{Duration, Outcome, Phase};
+use std::io::{self, IsTerminal as _, Write as _};
+use tokio::time::{self, Instant};
+
+/// The pause between two looks.
+const PERIOD: time::Duration = time::Duration::from_millis(500);
+/// How often in a row a promoter may not answer; it may be restarting.
+const SILENCE_LIMIT: u32 = 20;
+
+/// What is shown and waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) output: Output,
+    pub(super) watch: bool,
+    pub(super) wait: Option<Goal>,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// The screen or the lines that are shown.
+struct Shown {
+    settings: Settings,
+    lines: usize,
+    last: String,
+}
+
+/// Follows a release until its goal is reached, for ever where there is none.
+pub(super) async fn follow(client: &Client, name: Option<String>, settings: Settings) -> Result<(), Failure> {
+    let began = Instant::now();
+    let mut shown = Shown { settings, lines: 0, last: String::new() };
+    let (mut silence, mut waits_for) = (0, String::new());
+    loop {
+        match client.find(name.as_deref()).await {
+            Ok(canary) => {
+                silence = 0;
+                shown.show(&canary)?;
+                waits_for = line(&canary);
+                if let Some(reached) = settings.wait.and_then(|goal| reached(goal, &canary)) {
+                    return finish(settings, &canary, reached);
+                }
+            }
+            Err(failure @ Failure::Unavailable(_)) => {
+                silence += 1;
+                if silence > SILENCE_LIMIT || (waits_for.is_empty() && settings.wait.is_none()) {
+                    return Err(failure);
+                }
+            }
+            Err(failure) => return Err(failure),
+        }
+        if let Some(timeout) = settings.timeout.filter(|timeout| began.elapsed() >= timeout.get()) {
+            return Err(Failure::Timeout(format!("not within {timeout}: {waits_for}")));
+        }
+        time::sleep(PERIOD).await;
+    }
+}
+
+// === impl Shown ===
+
+impl Shown {
+    fn show(&mut self, canary: &Canary) -> Result<(), Failure> {
+        if !self.settings.watch {
+            return Ok(());
+        }
+        let mut out = io::stdout();
+        if self.settings.output == Output::Table && out.is_terminal() {
+            return Ok(self.redraw(canary)?);
+        }
+        let line = match self.settings.output {
+            Output::Table => line(canary),
+            Output::Json => serde_json::to_string(canary).map_err(io::Error::from)?,
+            Output::Yaml => format!("---\n{}", serde_saphyr::to_string(canary).map_err(io::Error::other)?),
+        };
+        if line != self.last {
+            match self.settings.output {
+                Output::Table => writeln!(out, "{:.0} {line}", Timestamp::now())?,
+                Output::Json | Output::Yaml => writeln!(out, "{line}")?,
+            }
+            out.flush()?;
+            self.last = line;
+        }
+        Ok(())
+    }
+
+    /// Draws over what was drawn before.
+    fn redraw(&mut self, canary: &Canary) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let (rows, width) = match rustix::termios::tcgetwinsize(&out) {
+            Ok(size) if size.ws_col > 0 => (usize::from(size.ws_row), usize::from(size.ws_col)),
+            _ => (24, 80),
+        };
+        let text = status::details(canary, Timestamp::now(), Style::of_stdout());
+        let lines: Vec<String> =
+            text.lines().take(rows.saturating_sub(1)).map(|line| style::cut(line, width)).collect();
+        if self.lines > 0 {
+            // Up to where the last drawing began, and everything below away.
+            write!(out, "\x1b[{}A\x1b[J", self.lines)?;
+        }
+        self.lines = lines.len();
+        writeln!(out, "{}", lines.join("\n"))?;
+        out.flush()
+    }
+}
+
+/// Everything that matters in a line.
+fn line(canary: &Canary) -> String {
+    let status = &canary.status.release;
+    let mut parts = vec![format!("{} {}", canary.metadata.name, status::phase(canary))];
+    if let Some(release) = status.release() {
+        parts.push(format!("step {} at {}", status::step(canary), status.route.weight));
+        let tally = release.total.canary;
+        parts.push(format!("{} of {} failed", tally.errors, tally.requests));
+        parts.push(format!("e-value {}", status::evidence(canary, release)));
+    }
+    match (&status.phase, &status.hold) {
+        (Phase::Failed { cause, .. }, _) => parts.push(format!("{:?}: {}", cause.reason, cause.message)),
+        (_, Some(hold)) => parts.push(format!("{}: {}", hold.reason, hold.message)),
+        (Phase::Stable, None) => {
+            parts.extend(status.stable.as_ref().map(|stable| format!("{stable} is stable")));
+        }
+        _ => {}
+    }
+    parts.join(", ")
+}
+
+/// Whether the goal is reached, or can no longer be; none while it is open.
+fn reached(goal: Goal, canary: &Canary) -> Option<bool> {
+    let status = &canary.status.release;
+    let settled = status.phase == Phase::Stable
+        && status.hold.is_none()
+        && status.stable.as_ref() == Some(&canary.status.template);
+    let failed = matches!(status.phase, Phase::Failed { .. });
+    let promoted = status.history.last().is_some_and(|last| {
+        last.outcome == Outcome::Promoted && Some(&last.candidate) == status.stable.as_ref()
+    });
+    match goal {
+        Goal::Promoted if settled => Some(promoted),
+        Goal::Failed if settled => Some(false),
+        Goal::Stable if settled => Some(true),
+        Goal::Failed if failed => Some(true),
+        Goal::Promoted | Goal::Stable if failed => Some(false),
+        Goal::Promoted | Goal::Failed | Goal::Stable => None,
+    }
+}
+
+fn finish(settings: Settings, canary: &Canary, reached: bool) -> Result<(), Failure> {
+    if !settings.watch {
+        print(settings.output, canary, || line(canary) + "\n")?;
+    }
+    if reached {
+        Ok(())
+    } else {
+        Err(Failure::Otherwise(format!("something else has come: {}", line(canary))))
+    }
+}

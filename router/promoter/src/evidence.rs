@@ -1,0 +1,56 @@
+//! From counters to what came in a window of time.
+//!
+//! A source gives a [`Reading`]: what each router has counted since it began. [`Baseline`] turns two of them into a
+//! [`Window`], never across a change of weight and never with negative counts.
+
+mod baseline;
+mod counters;
+mod from_prometheus;
+mod from_routers;
+mod sampler;
+mod text;
+
+pub use baseline::Baseline;
+pub use counters::{Counters, LATENCY_BOUNDS, Reading, Series, bucket_of};
+pub use from_prometheus::PrometheusSource;
+pub use sampler::{Order, Sampler};
+
+pub(crate) use from_prometheus::PrometheusReader;
+pub(crate) use from_routers::RouterReader;
+
+use crate::local::Admin;
+use release::Duration;
+
+/// The family of metrics that is judged.
+pub const FAMILY: &str = "huidu_router_first_attempt_duration_seconds";
+
+/// Something that can be read.
+#[derive(Debug)]
+pub enum Source {
+    /// The routers themselves.
+    Routers(RouterReader),
+    /// A Prometheus server.
+    Prometheus(PrometheusReader),
+}
+
+// === impl Source ===
+
+impl Source {
+    /// The routers at `admins`, of which `route` is judged.
+    pub fn routers(admins: &[Admin], route: &str) -> Self {
+        Self::Routers(RouterReader::new(admins, route))
+    }
+
+    /// A Prometheus server that scrapes the routers, of which `route` is judged.
+    pub fn prometheus(source: &PrometheusSource, route: &str) -> Self {
+        Self::Prometheus(PrometheusReader::new(source, route))
+    }
+
+    /// What has been counted up to now.
+    pub async fn read(&self, latency_bound: Option<Duration>) -> Reading {
+        match self {
+            Self::Routers(reader) => reader.read(latency_bound).await,
+            Self::Prometheus(reader) => reader.read(latency_bound).await,
+        }
+    }
+}

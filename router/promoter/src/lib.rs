@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+pub mod api;
+pub mod canary;
+pub mod cli;
+pub mod evidence;
+pub mod http;
+pub mod local;
+pub mod metrics;
+pub mod platform;
+pub mod yaml;
