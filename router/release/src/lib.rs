@@ -28,4 +28,7 @@ pub use status::{
     Cause, CauseReason, Outcome, Phase, Promotion, Record, Release, Rollback, Skip, Stage, Status, Tick,
 };
 pub use verb::{Refused, Verb, apply};
-pub use verdict::{Judgement, judge, required_requests, tolerated};
+pub use verdict::{
+    FAIL_FAST_ERRORS, FAIL_FAST_SHARE, Judgement, LINE_REQUESTS, judge, requests_needed, required_requests,
+    tolerated,
+};

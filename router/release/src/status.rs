@@ -1,6 +1,6 @@
 //! Where a release is: all that must survive a crash of the promoter.
 
-use crate::{Counts, Evidence, Hold, Revision, RouteRecord};
+use crate::{Counts, Evidence, Hold, Revision, RouteRecord, Spec, Step};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use split::Weight;
@@ -337,6 +337,11 @@ impl Release {
             manual_weight: None,
             skip: Skip::Nothing,
         }
+    }
+
+    /// The step that the release is at, or the weight that a person set instead of it.
+    pub fn target(&self, spec: &Spec) -> Step {
+        self.manual_weight.map_or_else(|| spec.step(self.step), Step::of)
     }
 }
 

@@ -1,14 +1,14 @@
 //! From evidence to a verdict on one step.
 
-use crate::{Analysis, Cause, CauseReason, Counts, HoldReason, RATIO_NULL, Release, Tally};
+use crate::{Analysis, Cause, CauseReason, Counts, HoldReason, RATIO_NULL, Release, Spec, Tally};
 use split::Weight;
 
 /// Errors in one tick from which a candidate may fail at once.
-const FAIL_FAST_ERRORS: u64 = 20;
+pub const FAIL_FAST_ERRORS: u64 = 20;
 /// Error share in one tick from which a candidate may fail at once.
-const FAIL_FAST_SHARE: f64 = 0.20;
+pub const FAIL_FAST_SHARE: f64 = 0.20;
 /// Requests below which the error share of one tick says nothing about a line.
-const LINE_REQUESTS: u64 = 20;
+pub const LINE_REQUESTS: u64 = 20;
 /// Two ticks at their limit reach 1/α = 100 exactly; the logarithms must not miss it by rounding.
 const ROUNDING: f64 = 1e-9;
 /// The error share that is never assumed to be exceeded: beyond it the first requests would show it.
@@ -57,6 +57,16 @@ pub fn required_requests(alpha: f64, tolerated: f64, errors: u64) -> u64 {
         if log_at_most(errors, middle, tolerated) > alpha.ln() { low = middle } else { high = middle }
     }
     high
+}
+
+/// The requests that the candidate must have had at its present weight before the next one.
+pub fn requests_needed(spec: &Spec, release: &Release) -> u64 {
+    let step = release.target(spec);
+    let next = if step.weight < Weight::FULL { spec.step(release.step + 1).weight } else { Weight::FULL };
+    step.min_requests.unwrap_or_else(|| {
+        let tolerated = tolerated(&spec.analysis, next, release.total.stable);
+        required_requests(spec.analysis.alpha, tolerated, release.at_step.canary.errors)
+    })
 }
 
 /// Judges a release after `tick`; `needed` is the number of requests that its step asks for.

@@ -1,8 +1,7 @@
 //! Which counts are evidence, and what they say.
 
 use super::Turn;
-use crate::{Judgement, Phase, Release, Sample, Stage, Tick, Window, judge, required_requests, tolerated};
-use split::Weight;
+use crate::{Judgement, Phase, Release, Sample, Stage, Tick, Window, judge, requests_needed};
 
 // === impl Turn ===
 
@@ -39,13 +38,7 @@ impl Turn<'_> {
 
     /// The requests that the step asks for before the next one.
     pub(super) fn requests_needed(&self, release: &Release) -> u64 {
-        let step = self.target(release);
-        let next =
-            if step.weight < Weight::FULL { self.spec.step(release.step + 1).weight } else { Weight::FULL };
-        step.min_requests.unwrap_or_else(|| {
-            let tolerated = tolerated(&self.spec.analysis, next, release.total.stable);
-            required_requests(self.spec.analysis.alpha, tolerated, release.at_step.canary.errors)
-        })
+        requests_needed(self.spec, release)
     }
 
     fn note(&mut self, window: Window, release: &Release, judgement: &Judgement) {

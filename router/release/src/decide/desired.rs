@@ -130,7 +130,7 @@ impl Turn<'_> {
 
     /// The step that the release is at, or the weight that a person set instead of it.
     pub(super) fn target(&self, release: &Release) -> Step {
-        release.manual_weight.map_or_else(|| self.spec.step(release.step), Step::of)
+        release.target(self.spec)
     }
 
     /// The candidate's replicas that the step needs: the weight's share of all, rounded up, at least one; or as the
