@@ -1,0 +1,33 @@
+# Every command of this repository. `make` lists them.
+.DEFAULT_GOAL := help
+PROFILE := dev
+BIN := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+SHELL := /bin/bash
+
+.PHONY: help demo test build fmt lint clean cluster-up cluster-down
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+demo: build ## four releases on this machine, judged and told; KEEP=1 leaves it serving
+	@$(BIN)/demo $(if $(KEEP),--keep) $(DEMO)
+
+test: ## everything that CI checks: format, lints, documentation, licenses, all tests; each stage timed
+	@tests/stages.sh
+
+build: tools ## build all programs
+	@cargo build --quiet --workspace --bins --profile $(PROFILE)
+
+fmt: ## write the code in the house format
+	@cargo fmt --all
+
+lint: ## clippy as CI runs it
+	@cargo clippy --workspace --all-targets -- -D warnings
+
+clean: ## remove what was built
+	@cargo clean
+
+.PHONY: tools
+tools:
+	@command -v cargo >/dev/null || { echo "cargo is not installed: see https://rustup.rs, or your distribution's package rustup" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "no C compiler for SQLite: install gcc (Debian: apt-get install gcc libc6-dev)" >&2; exit 1; }

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands, one stage after the other. Prints how long each stage took.
+# Installs what it needs itself: Debian packages when root, cargo-deny by cargo.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto} INSTA_UPDATE=no RUSTDOCFLAGS="-D warnings"
+times=()
+failed=0
+
+stage() { # name, command ...
+    local name=$1 from=$SECONDS result=passed
+    shift
+    printf '\n=== %s\n' "$name"
+    "$@" || { result=FAILED failed=1; }
+    times+=("$(printf '%6d s  %-12s %s' $((SECONDS - from)) "$name" "$result")")
+    [ $result = passed ]
+}
+
+packages() { # what some tests need beside the Rust toolchain; without root those tests are skipped and say so
+    local missing=()
+    for package in gcc libc6-dev make chromium prometheus postgresql; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "not installed: ${missing[*]}; the tests that need them are skipped"
+        return 0
+    fi
+    # Services of these packages must not start here: the tests start their own.
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+    local status=$?
+    rm -f /usr/sbin/policy-rc.d
+    return $status
+}
+
+deny() {
+    # Optimised, its own build would take longer than the check ever will.
+    command -v cargo-deny >/dev/null || CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
+        cargo install --quiet --locked --no-default-features --version 0.20.2 cargo-deny || return
+    cargo deny --log-level error check bans licenses sources
+}
+
+stage packages packages &&
+stage fmt cargo fmt --all --check &&
+stage build cargo build --quiet --workspace --all-targets &&
+stage clippy cargo clippy --quiet --workspace --all-targets -- -D warnings &&
+stage doc cargo doc --quiet --workspace --no-deps --document-private-items &&
+stage deny deny &&
+stage test cargo test --quiet --workspace &&
+stage demo target/debug/demo --port 18080 --folder target/demo-ci
+
+printf '\n=== stages\n'
+printf '%s\n' "${times[@]}"
+printf '%6d s  all\n' $SECONDS
+exit $failed
