@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fs::OpenOptions, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow, ensure};
 use clap::{Args, Parser, Subcommand, value_parser};
@@ -12,7 +12,7 @@ use crate::{
     limits::{Limits, Share},
     progress::Progress,
     scenario::{BUILT_IN, Scenario},
-    schedule::{Arrivals, Rate, Stage},
+    schedule::{Arrivals, RUN_MAX, Rate, Stage},
     session::Credentials,
     span::Span,
     target::{Reach, Target},
@@ -188,7 +188,7 @@ impl RunArgs {
             Target::resolve(&target, if allow_remote { Reach::Remote } else { Reach::Loopback }).await?;
         for path in report_json.iter().chain(&report_html) {
             // Before the run, so that no result of an hour is lost to a spelling mistake.
-            std::fs::File::create(path).with_context(|| {
+            OpenOptions::new().append(true).create(true).open(path).with_context(|| {
                 format!(
                     "the report {} cannot be written; give a file in a folder that exists",
                     path.display()
@@ -201,7 +201,8 @@ impl RunArgs {
             scenario: Arc::new(scenario),
             stages,
             arrivals,
-            seed: seed.unwrap_or_else(rand::random),
+            // A drawn seed is short enough to be typed, and exact in every JSON reader.
+            seed: seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
             settings: Settings { timeout: timeout.get(), retry },
             in_flight_max: usize::try_from(max_in_flight)?,
             version_header,
@@ -221,8 +222,8 @@ impl PaceArgs {
         }
         let rate = self.rate.map_or_else(|| Rate::try_new(100.0), Ok)?;
         let duration = self.duration.unwrap_or(Span::from(Duration::from_secs(60)));
-        let is_possible = !duration.get().is_zero() && duration.get() <= Stage::MAX;
-        ensure!(is_possible, "--duration {duration} is out of range; give more than 0s and at most 168h");
+        let is_possible = !duration.get().is_zero() && duration.get() <= RUN_MAX;
+        ensure!(is_possible, "--duration {duration} is out of range; give more than 0s and at most 24h");
         ensure!(rate.per_second() > 0.0, "--rate 0 sends nothing; give a number above 0");
         Ok(vec![Stage { from: None, rate, duration }])
     }

@@ -190,8 +190,8 @@ impl Engine {
         let exchange = self.exchange(&visit, &session, &sent_id).await;
         let latency = due.elapsed();
         drop(slot);
-        let verdict = session.judge(&self.scenario, &exchange);
-        let head = exchange.head.as_ref();
+        let verdict = session.judge(self.scenario.step(session.flow, session.step), &exchange);
+        let headers = exchange.headers.as_ref();
         self.tell(Event::Ended(Box::new(Ended {
             intended: arrival.offset,
             lag,
@@ -199,22 +199,20 @@ impl Engine {
             stage: arrival.stage,
             counted_as: visit.counted_as,
             request: shown(&format!("{} {}", visit.method, visit.path)),
-            version: head.map_or(Version::NoAnswer, |(_, fields)| self.version(fields)),
+            version: headers.map_or(Version::NoAnswer, |fields| self.version(fields)),
             verdict,
             retried: exchange.retried,
-            request_id: head.and_then(|(_, fields)| text(fields, "x-request-id")).unwrap_or(sent_id),
+            request_id: headers.and_then(|fields| text(fields, "x-request-id")).unwrap_or(sent_id),
         })));
-        if verdict != Verdict::Fine {
+        let Some(flow) = self.scenario.flows.get(session.flow).filter(|_| verdict == Verdict::Fine) else {
             // Whoever meets an error leaves.
-            self.population().retire(session);
-            return;
-        }
-        let redirected = session.absorb(&self.scenario, self.client.target(), (&visit, exchange));
-        if redirected == Redirected::Refused {
+            return self.population().retire(session);
+        };
+        if session.absorb(flow, self.client.target(), (&visit, exchange)) == Redirected::Refused {
             self.tell(Event::RedirectRefused);
         }
         let skipped = self.population().give_back(session, Instant::now());
-        skipped.0.into_iter().for_each(|step| self.tell(Event::Skipped(step)));
+        skipped.into_iter().for_each(|step| self.tell(Event::Skipped(step)));
     }
 
     async fn exchange(&self, visit: &Visit, session: &Session, id: &str) -> Exchange {

@@ -7,6 +7,7 @@ pub mod drive;
 pub mod limits;
 pub mod pacer;
 pub mod page;
+pub mod person;
 pub mod population;
 pub mod progress;
 pub mod record;

@@ -75,9 +75,10 @@ impl Limits {
             push(format!("--max-failure-rate {}%", max * 100.0), actual, share <= *max);
         }
         if let Some(max) = p99_max {
-            let p99 = total.latency.map_or(f64::INFINITY, |latency| latency.p99);
+            let p99 = total.latency.map(|latency| latency.p99);
+            let actual = p99.map_or("no request ended".to_owned(), |p99| format!("p99 {p99:.1} ms"));
             let limit = format!("--max-p99 {}", Span::from(*max));
-            push(limit, format!("p99 {p99:.1} ms"), p99 <= max.as_secs_f64() * 1_000.0);
+            push(limit, actual, p99.is_some_and(|p99| p99 <= max.as_secs_f64() * 1_000.0));
         }
         if let Some(max) = dropped_max {
             push(format!("--max-dropped {max}"), format!("{} dropped", total.dropped), total.dropped <= *max);

@@ -8,7 +8,7 @@ use load::{
     drive::drive,
     progress::Display,
     report::Report,
-    scenario::{BUILT_IN, Scenario},
+    scenario::{BUILT_IN, Flow, Scenario},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -82,8 +82,10 @@ fn stop_signals() -> std::io::Result<mpsc::Receiver<()>> {
 fn check(scenarios: &[String]) -> Result<(), u8> {
     for name in scenarios {
         let scenario = Scenario::load(name).map_err(|error| complain(&error.to_string(), EX_USAGE))?;
-        let (flows, steps) = (scenario.flows.len(), scenario.step_names.len());
-        say(&format!("{name}: fine, {flows} flows with {steps} different steps\n"));
+        let flow =
+            |flow: &Flow| format!("{} (weight {}, {} steps)", flow.name, flow.weight, flow.steps.len());
+        let flows: Vec<_> = scenario.flows.iter().map(flow).collect();
+        say(&format!("{name}: fine: {}\n", flows.join(", ")));
     }
     Ok(())
 }

@@ -9,8 +9,9 @@ use std::{
 use rand::{Rng, RngExt};
 
 use crate::{
+    person::Person,
     scenario::{Flow, Role, Scenario},
-    session::{Credentials, Person, Session, Surroundings, Visit},
+    session::{Credentials, Placeholders, Session, Visit},
     target::Target,
 };
 
@@ -33,13 +34,6 @@ pub struct Population<R> {
 #[derive(Debug, thiserror::Error)]
 #[error("every flow of scenario `{0}` is for authors: give --username and LOAD_PASSWORD or --password-file")]
 pub struct NobodyError(String);
-
-/// What comes of giving a session back.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Skipped(
-    /// [`crate::scenario::Step::id`] of each step that the pages did not offer.
-    pub Vec<usize>,
-);
 
 impl<R: Rng> Population<R> {
     /// People for a scenario.
@@ -77,19 +71,18 @@ impl<R: Rng> Population<R> {
         Some((session, visit))
     }
 
-    /// Takes a session back after an answer, and finds the next step that its pages offer.
-    pub fn give_back(&mut self, mut session: Session, now: Instant) -> Skipped {
-        let mut skipped = Skipped::default();
-        let steps = self.scenario.flows.get(session.flow).map_or(0, |flow| flow.steps.len());
-        while session.step < steps {
+    /// Takes a session back after an answer, and finds the next step that its pages offer. Returns the
+    /// [`crate::scenario::Step::id`] of each step that they did not.
+    pub fn give_back(&mut self, mut session: Session, now: Instant) -> Vec<usize> {
+        let mut skipped = vec![];
+        while let Some(step) = self.step(&session) {
             if let Some(visit) = self.visit(&session) {
-                let due = now + self.flow(&session).map_or(Duration::ZERO, |flow| flow.think);
+                let due =
+                    now + self.scenario.flows.get(session.flow).map_or(Duration::ZERO, |flow| flow.think);
                 self.waiting.insert((due, self.serial), (session, visit));
                 return skipped;
             }
-            skipped.0.extend(
-                self.flow(&session).and_then(|flow| flow.steps.get(session.step)).map(|step| step.id),
-            );
+            skipped.push(step);
             session.step += 1;
         }
         self.retire(session);
@@ -98,7 +91,8 @@ impl<R: Rng> Population<R> {
 
     /// Ends a session.
     pub fn retire(&mut self, mut session: Session) {
-        if self.flow(&session).is_some_and(|flow| flow.role == Role::Author) {
+        let flow = self.scenario.flows.get(session.flow);
+        if flow.is_some_and(|flow| flow.role == Role::Author) {
             session.person.forget(&self.scenario.identity);
         }
         self.resting.push(session.person);
@@ -106,10 +100,13 @@ impl<R: Rng> Population<R> {
 
     fn visit(&mut self, session: &Session) -> Option<Visit> {
         self.serial += 1;
-        let nobody = Credentials::default();
-        let credentials = self.credentials.as_ref().unwrap_or(&nobody);
-        let surroundings = Surroundings { target: &self.target, credentials, number: self.serial };
-        session.visit(&self.scenario, &surroundings, &mut self.rng)
+        let placeholders = Placeholders { credentials: self.credentials.as_ref(), number: self.serial };
+        let step = self.scenario.step(session.flow, session.step)?;
+        session.visit(step, (&self.target, &placeholders), &mut self.rng)
+    }
+
+    fn step(&self, session: &Session) -> Option<usize> {
+        self.scenario.step(session.flow, session.step).map(|step| step.id)
     }
 
     /// Anyone who rests, or one person more: more requests are under way than the scenario has people.
@@ -138,9 +135,5 @@ impl<R: Rng> Population<R> {
 
     fn weight(&self, flow: &Flow) -> u64 {
         if flow.role == Role::Author && self.credentials.is_none() { 0 } else { u64::from(flow.weight) }
-    }
-
-    fn flow(&self, session: &Session) -> Option<&Flow> {
-        self.scenario.flows.get(session.flow)
     }
 }

@@ -106,7 +106,7 @@ impl Display {
 
 impl Watcher for Display {
     fn second(&mut self, second: &Second) -> bool {
-        let elapsed = Duration::from_secs_f64(second.elapsed_seconds).as_secs();
+        let elapsed = Duration::from_secs_f64(second.elapsed_seconds.round()).as_secs();
         match self {
             Self::Bar(bar) => {
                 bar.set_position(elapsed);

@@ -22,7 +22,7 @@ pub struct Stage {
     pub from: Option<Rate>,
     /// Requests per second.
     pub rate: Rate,
-    /// Length of the stage: more than 0, at most [`Stage::MAX`].
+    /// Length of the stage: more than 0, at most [`RUN_MAX`].
     #[serde(deserialize_with = "stage_length")]
     pub duration: Span,
 }
@@ -62,6 +62,9 @@ pub struct Schedule<R> {
     area: f64,
     start: Duration,
 }
+
+/// The longest run. One second of it is one entry in the report.
+pub const RUN_MAX: Duration = Duration::from_hours(24);
 
 /// Where in its stages a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -120,9 +123,6 @@ impl<'de> Deserialize<'de> for Rate {
 // === impl Stage ===
 
 impl Stage {
-    /// The longest stage.
-    pub const MAX: Duration = Duration::from_hours(7 * 24);
-
     /// The rate at this share (0 to 1) of the stage's length.
     pub fn rate_at(&self, share: f64) -> f64 {
         let from = self.from.unwrap_or(self.rate).0;
@@ -152,10 +152,10 @@ impl Stage {
 
 fn stage_length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
     let span = Span::deserialize(deserializer)?;
-    if span.get().is_zero() || span.get() > Stage::MAX {
+    if span.get().is_zero() || span.get() > RUN_MAX {
         return Err(D::Error::custom(format!(
             "a stage of {span} is not possible: give more than 0s and at most {}",
-            Span::from(Stage::MAX)
+            Span::from(RUN_MAX)
         )));
     }
     Ok(span)

@@ -7,9 +7,9 @@ use std::{sync::Mutex, time::Duration};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Method, Request, StatusCode,
     body::Incoming,
-    header::{HeaderMap, HeaderName, HeaderValue},
+    header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 
 use self::connection::Connection;
@@ -61,18 +61,26 @@ pub enum Failure {
 /// What came of one request.
 #[derive(Debug)]
 pub struct Exchange {
-    /// Status and header fields, where an answer began.
-    pub head: Option<(StatusCode, HeaderMap)>,
+    /// The status of a whole answer, or why there is none.
+    pub outcome: Result<StatusCode, Failure>,
+    /// The header fields of an answer that began.
+    pub headers: Option<HeaderMap>,
     /// The body, at most the first MiB of it.
     pub body: Vec<u8>,
-    /// Why there is no whole answer.
-    pub failure: Option<Failure>,
     /// Whether it was sent a second time.
     pub retried: bool,
 }
 
 /// How much of a body is kept for finding links; the rest is read and dropped.
 const BODY_KEPT_MAX: usize = 1024 * 1024;
+
+/// What is known of an exchange while it goes on, and stays known if time runs out.
+#[derive(Default)]
+struct Progress {
+    headers: Option<HeaderMap>,
+    body: Vec<u8>,
+    retried: bool,
+}
 
 // === impl Failure ===
 
@@ -111,47 +119,46 @@ impl Client {
     /// Sends the request and reads the answer to its end. The URI must be a path: `Host` and the connection
     /// are the target's.
     pub async fn exchange(&self, request: Request<Full<Bytes>>) -> Exchange {
-        let mut exchange = Exchange { head: None, body: vec![], failure: None, retried: false };
-        let attempts = self.attempts(request, &mut exchange);
+        let mut progress = Progress::default();
+        let attempts = self.attempts(request, &mut progress);
         let in_time = tokio::time::timeout(self.settings.timeout, attempts).await;
-        if in_time.is_err() {
-            exchange.failure = Some(Failure::Timeout);
-        }
-        exchange
+        let outcome = in_time.unwrap_or(Err(Failure::Timeout));
+        let Progress { headers, body, retried } = progress;
+        Exchange { outcome, headers, body, retried }
     }
 
-    async fn attempts(&self, mut request: Request<Full<Bytes>>, exchange: &mut Exchange) {
-        if !request.headers().contains_key(hyper::header::HOST) {
+    async fn attempts(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        progress: &mut Progress,
+    ) -> Result<StatusCode, Failure> {
+        if !request.headers().contains_key(header::HOST) {
             let host = HeaderValue::from_str(self.target.authority());
-            request.headers_mut().extend(host.ok().map(|host| (hyper::header::HOST, host)));
+            request.headers_mut().extend(host.ok().map(|host| (header::HOST, host)));
         }
         let may_retry = self.settings.retry == Retry::Idempotent && is_idempotent(request.method());
-        let mut outcome = match self.connection().await {
-            Ok(connection) => self.attempt(connection, request.clone(), exchange).await,
-            Err(failure) => Err(failure),
-        };
-        if may_retry && outcome.is_err_and(Failure::is_before_answer) {
-            exchange.retried = true;
-            outcome = match Connection::open(&self.target).await {
-                Ok(connection) => self.attempt(connection, request, exchange).await,
-                Err(failure) => Err(failure),
-            };
+        let connection = self.connection().await?;
+        match self.attempt(connection, request.clone(), progress).await {
+            Err(failure) if may_retry && failure.is_before_answer() => {
+                progress.retried = true;
+                let connection = Connection::open(&self.target).await?;
+                self.attempt(connection, request, progress).await
+            }
+            outcome => outcome,
         }
-        exchange.failure = outcome.err();
     }
 
     async fn attempt(
         &self,
         mut connection: Connection,
         request: Request<Full<Bytes>>,
-        exchange: &mut Exchange,
-    ) -> Result<(), Failure> {
-        let answer = connection.send(request).await?;
-        let (head, body) = Response::into_parts(answer);
-        exchange.head = Some((head.status, head.headers));
-        read_body(body, &mut exchange.body).await?;
+        progress: &mut Progress,
+    ) -> Result<StatusCode, Failure> {
+        let (head, body) = connection.send(request).await?.into_parts();
+        progress.headers = Some(head.headers);
+        read_body(body, &mut progress.body).await?;
         self.lock_idle().push(connection);
-        Ok(())
+        Ok(head.status)
     }
 
     /// The connection used last, as it is the likeliest to be open, or a new one. One that was closed while

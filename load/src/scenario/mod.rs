@@ -1,5 +1,6 @@
 //! What virtual users do, read from YAML.
 
+mod error;
 mod parse;
 
 use hyper::{
@@ -7,7 +8,7 @@ use hyper::{
     header::{HeaderMap, HeaderName},
 };
 
-pub use self::parse::ScenarioError;
+pub use self::error::ScenarioError;
 use crate::schedule::Stage;
 
 /// A validated scenario: at least one flow, and each flow starts with a page that needs no other page.
@@ -43,7 +44,7 @@ pub enum Identity {
 /// One sequence of steps.
 #[derive(Clone, Debug)]
 pub struct Flow {
-    /// Name for messages.
+    /// Name for people.
     pub name: String,
     /// Sessions that run this flow, relative to the weights of the other flows. At least 1.
     pub weight: u32,
@@ -123,6 +124,13 @@ impl Scenario {
             ScenarioError::unreadable(name_or_path, &error, &BUILT_IN.map(|(name, _)| name))
         })?;
         Self::parse(&text, name_or_path)
+    }
+}
+
+impl Scenario {
+    /// The step of a flow, until the flow ends.
+    pub fn step(&self, flow: usize, step: usize) -> Option<&Step> {
+        self.flows.get(flow)?.steps.get(step)
     }
 }
 

@@ -1,6 +1,6 @@
-//! The YAML form of a scenario, and its errors.
+//! The YAML form of a scenario.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use hyper::{
     StatusCode,
@@ -9,24 +9,12 @@ use hyper::{
 use serde::Deserialize;
 use serde_saphyr::{Location, Options, Spanned};
 
-use super::{Action, Flow, Follow, Identity, Role, Scenario, Step};
-use crate::{client::header_field, schedule::Stage, span::Span};
-
-/// A scenario that cannot be used: where, what, and what to do.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}{place}: {what}")]
-pub struct ScenarioError {
-    file: String,
-    place: Place,
-    what: String,
-}
-
-/// Line, column and field, as far as they are known.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Place {
-    line_and_column: Option<(u64, u64)>,
-    field: String,
-}
+use super::{Action, Flow, Follow, Identity, Role, Scenario, ScenarioError, Step};
+use crate::{
+    client::header_field,
+    schedule::{RUN_MAX, Stage},
+    span::Span,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +29,7 @@ struct Document {
     #[serde(default)]
     headers: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
-    stages: Vec<Stage>,
+    stages: Option<Spanned<Vec<Stage>>>,
     flows: Spanned<Vec<Spanned<FlowText>>>,
 }
 
@@ -119,42 +107,9 @@ fn default_weight() -> Spanned<i64> {
 const USERS_MAX: usize = 1_000_000;
 const WEIGHT_MAX: i64 = 1_000_000;
 const ENTRIES_MAX: usize = 100;
-
-// === impl ScenarioError ===
-
-impl ScenarioError {
-    pub(super) fn unreadable(path: &str, error: &std::io::Error, built_in: &[&str]) -> Self {
-        let names = built_in.join(", ");
-        let what = format!("cannot be read ({error}); give the path of a YAML file or one of: {names}");
-        Self { file: path.to_owned(), place: Place::default(), what }
-    }
-
-    fn yaml(file: &str, field: String, error: &serde_saphyr::Error) -> Self {
-        let line_and_column = error.location().and_then(coordinates);
-        let text = error.without_snippet().to_string();
-        // The place is written in front, so the library's own mention of it goes.
-        let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
-        let what =
-            if what.contains("unknown field") { format!("{what}; remove or correct it") } else { what };
-        Self { file: file.to_owned(), place: Place { line_and_column, field }, what }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((line, column)) = self.line_and_column {
-            write!(f, ":{line}:{column}")?;
-        }
-        if !self.field.is_empty() && self.field != "." {
-            write!(f, ": {}", self.field)?;
-        }
-        Ok(())
-    }
-}
-
-fn coordinates(location: Location) -> Option<(u64, u64)> {
-    (location.line() > 0).then(|| (location.line(), location.column()))
-}
+const PATH_MAX: usize = 2_000;
+/// Each has a histogram of its own.
+const STEP_NAMES_MAX: usize = 200;
 
 // === validation ===
 
@@ -186,8 +141,7 @@ impl Scenario {
 
 impl Checker<'_> {
     fn error(&self, location: Location, field: &str, what: impl Into<String>) -> ScenarioError {
-        let place = Place { line_and_column: coordinates(location), field: field.to_owned() };
-        ScenarioError { file: self.file.to_owned(), place, what: what.into() }
+        ScenarioError::at(self.file, location, field, what)
     }
 
     fn scenario(mut self, document: Document) -> Result<Scenario, ScenarioError> {
@@ -196,16 +150,34 @@ impl Checker<'_> {
             let what = format!("{} is out of range; give 1 to {USERS_MAX} people", users.value);
             return Err(self.error(users.referenced, "users", what));
         }
+        let stages = stages.map_or(Ok(vec![]), |stages| self.stages(stages))?;
         let identity = identity.map_or(Ok(Identity::None), |identity| self.identity(&identity))?;
         let headers = self.headers(headers)?;
         if flows.value.is_empty() || flows.value.len() > ENTRIES_MAX {
             let what = format!("{} flows; describe 1 to {ENTRIES_MAX}", flows.value.len());
             return Err(self.error(flows.referenced, "flows", what));
         }
+        let flows_at = flows.referenced;
         let entries = flows.value.into_iter().enumerate();
         let flows = entries.map(|(n, flow)| self.flow(n, flow)).collect::<Result<Vec<_>, _>>()?;
         let Self { step_names, .. } = self;
+        if step_names.len() > STEP_NAMES_MAX {
+            let what =
+                format!("{} steps of different names; give at most {STEP_NAMES_MAX} names", step_names.len());
+            return Err(ScenarioError::at(self.file, flows_at, "flows", what));
+        }
         Ok(Scenario { name, users: users.value, identity, headers, stages, flows, step_names })
+    }
+
+    fn stages(&self, stages: Spanned<Vec<Stage>>) -> Result<Vec<Stage>, ScenarioError> {
+        let length: Duration = stages.value.iter().map(|stage| stage.duration.get()).sum();
+        if stages.value.len() > ENTRIES_MAX || length > RUN_MAX {
+            let (count, length, longest) = (stages.value.len(), Span::from(length), Span::from(RUN_MAX));
+            let what =
+                format!("{count} stages of {length} together; give at most {ENTRIES_MAX} and {longest}");
+            return Err(self.error(stages.referenced, "stages", what));
+        }
+        Ok(stages.value)
     }
 
     fn identity(&self, text: &Spanned<IdentityText>) -> Result<Identity, ScenarioError> {
@@ -265,12 +237,11 @@ impl Checker<'_> {
         let at = text.referenced;
         let StepText { name, get, follow, search, submit, expect } = text.value;
         let action = match (get, follow, search, submit) {
-            (Some(path), None, None, None) if path.starts_with('/') && !path.starts_with("//") => {
-                Action::Get(path)
-            }
+            (Some(path), None, None, None) if is_path(&path) => Action::Get(path),
             (Some(path), None, None, None) => {
-                let what =
-                    format!("`{path}` is not a path of the target; start it with one /, such as /posts");
+                let what = format!(
+                    "`{path}` is not a path of the target; start it with one /, such as /posts, and use at most {PATH_MAX} bytes"
+                );
                 return Err(self.error(at, &format!("{field}.get"), what));
             }
             (None, Some(follow), None, None) => Action::Follow(follow.into()),
@@ -306,6 +277,10 @@ impl Checker<'_> {
             self.step_names.len() - 1
         })
     }
+}
+
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && !text.starts_with("//") && text.len() <= PATH_MAX
 }
 
 impl Action {
@@ -433,6 +408,13 @@ flows:
             (format!("name: x\n{FLOW}    expect: [700]\n"), "steps[0].expect", "100 to 599"),
             (format!("name: x\nheaders: {{'a b': c}}\n{FLOW}"), "headers.a b", "letters, digits"),
             (format!("name: x\nidentity: {{header: content-length}}\n{FLOW}"), "identity", "leave it out"),
+            (
+                format!(
+                    "name: x\nstages:\n- {{rate: 5, duration: 23h}}\n- {{rate: 5, duration: 2h}}\n{FLOW}"
+                ),
+                "my.yaml:3:3: stages: 2 stages of 25h together",
+                "at most 100 and 24h",
+            ),
             ("name: x\nflows: []\n".to_owned(), "my.yaml:2:8: flows", "describe 1 to"),
             ("name: x\n".to_owned(), "flows", "missing field"),
             ("name: [x\n".to_owned(), "my.yaml:", ""),
