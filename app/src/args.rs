@@ -73,6 +73,9 @@ pub struct ServeArgs {
     /// How long a request may take.
     #[arg(long, env = "BLOG_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub request_timeout: Duration,
+    /// MiB of whole pages kept for readers who are not signed in; 0 renders every page anew.
+    #[arg(long, env = "BLOG_PAGE_CACHE_MIB", default_value_t = 4, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    pub page_cache_mib: u16,
     /// After SIGTERM: how long to go on serving while /readyz says no, so that routers stop sending first.
     #[arg(long, env = "BLOG_DRAIN_DELAY", default_value = "5s", value_parser = duration)]
     pub drain_delay: Duration,

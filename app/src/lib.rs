@@ -2,6 +2,7 @@
 
 pub mod args;
 mod cli;
+mod code;
 pub mod markdown;
 pub mod seed;
 mod server;
@@ -11,4 +12,4 @@ pub mod text;
 pub mod web;
 
 pub use cli::run;
-pub use server::{Drain, Server};
+pub use server::{Drain, End, Server};

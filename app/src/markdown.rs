@@ -7,8 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
-use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
+use crate::code::colour;
 use crate::text;
 
 /// A rendered text.
@@ -45,7 +46,7 @@ pub fn render_post(markdown: &str) -> Rendered {
     let mut events: Vec<Event<'_>> = Parser::new_ext(markdown, options).collect();
     let contents = anchor_headings(&mut events);
     let mut raw = String::with_capacity(markdown.len() * 3 / 2);
-    html::push_html(&mut raw, wrap_tables(events).into_iter());
+    html::push_html(&mut raw, dress(events).into_iter());
     // Alignment comes as a style, which neither the sanitiser nor the page's policy lets through.
     for side in ["left", "center", "right"] {
         raw = raw.replace(&format!(" style=\"text-align: {side}\""), &format!(" align=\"{side}\""));
@@ -118,8 +119,13 @@ static COMMENT: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
 });
 
-/// Gives each heading an anchor and moves all headings one level down; returns the table of contents.
+/// Gives each heading an anchor; returns the table of contents. Where the author uses headings of level 1, all move
+/// one level down, because the page's title is the only one of its level.
 fn anchor_headings(events: &mut [Event<'_>]) -> Vec<Heading> {
+    let is_top =
+        |event: &Event<'_>| matches!(event, Event::Start(Tag::Heading { level: HeadingLevel::H1, .. }));
+    let shift: fn(HeadingLevel) -> HeadingLevel =
+        if events.iter().any(is_top) { down } else { |level| level };
     let mut contents: Vec<Heading> = Vec::new();
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut start = None;
@@ -127,7 +133,7 @@ fn anchor_headings(events: &mut [Event<'_>]) -> Vec<Heading> {
         match &events[index] {
             Event::Start(Tag::Heading { .. }) => start = Some(index),
             Event::End(TagEnd::Heading(level)) => {
-                let level = down(*level);
+                let level = shift(*level);
                 let Some(first) = start.take() else { continue };
                 let text: String = events[first..index].iter().filter_map(plain).collect();
                 let base = text::slugify(&text);
@@ -149,9 +155,10 @@ fn anchor_headings(events: &mut [Event<'_>]) -> Vec<Heading> {
     contents
 }
 
-/// Wide tables and code scroll by themselves, not the page, and can be reached by keyboard.
-fn wrap_tables(events: Vec<Event<'_>>) -> Vec<Event<'_>> {
+/// Wide tables scroll by themselves, not the page; code gets its colours.
+fn dress(events: Vec<Event<'_>>) -> Vec<Event<'_>> {
     let mut out = Vec::with_capacity(events.len() + 8);
+    let mut code: Option<(String, String)> = None;
     for event in events {
         match event {
             Event::Start(Tag::Table(_)) => {
@@ -162,10 +169,35 @@ fn wrap_tables(events: Vec<Event<'_>>) -> Vec<Event<'_>> {
                 out.push(event);
                 out.push(Event::Html("</div>".into()));
             }
+            Event::Start(Tag::CodeBlock(kind)) => {
+                let info = match &kind {
+                    CodeBlockKind::Fenced(info) => info.as_ref(),
+                    CodeBlockKind::Indented => "",
+                };
+                code = Some((info.split([' ', ',']).next().unwrap_or("").to_owned(), String::new()));
+            }
+            Event::End(TagEnd::CodeBlock) => {
+                if let Some((language, text)) = code.take() {
+                    out.push(Event::Html(code_block(&language, &text).into()));
+                }
+            }
+            Event::Text(text) if code.is_some() => {
+                if let Some((_, all)) = &mut code {
+                    all.push_str(&text);
+                }
+            }
             event => out.push(event),
         }
     }
     out
+}
+
+fn code_block(language: &str, text: &str) -> String {
+    let class: String =
+        language.chars().filter(|c| c.is_ascii_alphanumeric() || "+-_#".contains(*c)).collect();
+    let class = if class.is_empty() { String::new() } else { format!(" class=\"language-{class}\"") };
+    // A block that scrolls must be reachable by keyboard.
+    format!("<pre tabindex=\"0\"><code{class}>{}</code></pre>\n", colour(text, language))
 }
 
 fn plain<'a>(event: &'a Event<'_>) -> Option<&'a str> {
@@ -206,7 +238,9 @@ mod tests {
 
     #[test]
     fn code_keeps_its_language_class() {
-        assert!(render_post("```rust\nfn main() {}\n```").html.contains("class=\"language-rust\""));
+        let html = render_post("```rust\nfn main() {}\n```").html;
+        assert!(html.contains("<code class=\"language-rust\"><span class=\"hl-k\">fn</span>"), "{html}");
+        assert!(render_post("```\"><script>\nx\n```").html.contains("<pre tabindex=\"0\"><code"));
     }
 
     #[test]

@@ -76,6 +76,7 @@ CREATE TABLE posts (
   CHECK (status <> 'published' OR published_at IS NOT NULL)
 ) STRICT;
 CREATE INDEX posts_public ON posts(published_at, id) WHERE status = 'published' AND kind = 'post';
+CREATE INDEX pages_public ON posts(published_at) WHERE status = 'published' AND kind = 'page';
 CREATE INDEX posts_by_category ON posts(category_id, published_at, id) WHERE status = 'published' AND kind = 'post';
 CREATE INDEX posts_by_update ON posts(updated_at, id);
 CREATE INDEX posts_by_author ON posts(author_id, updated_at, id);

@@ -79,6 +79,7 @@ fn options(args: &ServeArgs) -> Options {
             slow: args.faults.fault_slow,
         },
         request_timeout: args.request_timeout,
+        page_cache_bytes: usize::from(args.page_cache_mib) << 20,
     }
 }
 
@@ -152,7 +153,7 @@ async fn write_views(app: Shared) {
 }
 
 async fn flush_views(app: &Shared) {
-    let views = app.views.take();
+    let views = app.take_views();
     if views.is_empty() {
         return;
     }

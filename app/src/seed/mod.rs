@@ -5,7 +5,8 @@ mod corpus;
 mod pictures;
 
 use crate::store::{
-    CommentStatus, Draft, LoadPost, NewComment, NewMedia, Publication, Role, Settings, Store, StoreError,
+    CommentStatus, Draft, LoadPost, NewComment, NewFile, NewMedia, Publication, Role, Settings, Store,
+    StoreError,
 };
 use crate::text;
 use corpus::{Corpus, Subject};
@@ -191,8 +192,12 @@ fn picture(number: u32) -> NewMedia {
         title: format!("Example {}", number + 1),
         width: 1280,
         height: 720,
-        content_type: "image/svg+xml",
-        content: pictures::draw(number).into_bytes(),
+        files: vec![NewFile {
+            file: picture_name(number as usize),
+            content_type: "image/svg+xml",
+            width: 1280,
+            content: pictures::draw(number).into_bytes(),
+        }],
     }
 }
 

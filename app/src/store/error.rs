@@ -17,6 +17,9 @@ pub enum StoreError {
     /// The row to be changed is not there.
     #[error("it does not exist")]
     Missing,
+    /// A rule of the blog forbids it; the text says which.
+    #[error("{0}")]
+    Refused(&'static str),
     /// The database's schema does not fit this program.
     #[error(transparent)]
     Schema(#[from] SchemaError),

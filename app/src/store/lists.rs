@@ -112,6 +112,15 @@ pub struct Term {
     pub posts: i64,
 }
 
+/// A page of the site, as the header links to it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct PageLink {
+    /// Its name in URLs.
+    pub slug: String,
+    /// Its title.
+    pub title: String,
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, Default)]
 pub struct ListPage {
@@ -291,6 +300,40 @@ impl Store {
             now
         )?;
         Ok(rows.into_iter().map(|(at,)| at).collect())
+    }
+
+    /// Slugs of public posts of a span of time with the times of their last save, newest first; at most 50,000, the
+    /// limit of a sitemap.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn slugs_between(
+        &self,
+        (from, until): (i64, i64),
+        now: i64,
+    ) -> Result<Vec<(String, i64)>, StoreError> {
+        Ok(fetch_all!(
+            self,
+            "SELECT slug, updated_at FROM posts WHERE status = 'published' AND kind = 'post' \
+             AND published_at >= $1 AND published_at < $2 AND published_at <= $3 \
+             ORDER BY published_at DESC, id DESC LIMIT 50000",
+            from,
+            until,
+            now
+        )?)
+    }
+
+    /// Public pages, in order of titles.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn pages(&self, now: i64) -> Result<Vec<PageLink>, StoreError> {
+        Ok(fetch_all!(
+            self,
+            "SELECT slug, title FROM posts WHERE status = 'published' AND kind = 'page' AND published_at <= $1 \
+             ORDER BY title LIMIT 50",
+            now
+        )?)
     }
 
     /// When the next scheduled post becomes public.

@@ -10,6 +10,8 @@
 //! transaction starts with `BEGIN IMMEDIATE`, so that processes that share the file queue at the start of a short
 //! transaction instead of failing in its middle.
 
+mod accounts;
+mod audit;
 mod comments;
 mod error;
 mod lists;
@@ -17,22 +19,28 @@ mod load;
 mod media;
 mod open;
 mod posts;
+mod revisions;
 pub mod schema;
 mod search;
 mod settings;
+mod terms;
 mod users;
 
 use sqlx::{PgPool, SqlitePool};
 
+pub use accounts::{ApiToken, Invite, Session};
+pub use audit::AuditEntry;
 pub use comments::{Comment, CommentStatus, NewComment};
 pub use error::StoreError;
-pub use lists::{Cursor, Filter, From, ListPage, PostCard, TagRef, Term, Window};
+pub use lists::{Cursor, Filter, From, ListPage, PageLink, PostCard, TagRef, Term, Window};
 pub use load::LoadPost;
-pub use media::{MediaFile, NewMedia};
+pub use media::{Media, MediaFile, NewFile, NewMedia};
 pub use open::DatabaseUrl;
 pub use posts::{Draft, Post, PostRow, Publication, Saved};
+pub use revisions::{Autosave, Revision, RevisionLine};
 pub use search::{Hit, terms};
 pub use settings::Settings;
+pub use terms::TermKind;
 pub use users::{NewSession, Role, User};
 
 /// The blog's database.

@@ -81,6 +81,7 @@ pub struct NewSession {
     pub address: String,
 }
 
+/// Accounts with the rest of the statement.
 macro_rules! users {
     ($rest:literal) => {
         concat!(
@@ -89,6 +90,7 @@ macro_rules! users {
         )
     };
 }
+pub(super) use users;
 
 impl Store {
     /// Makes an account.

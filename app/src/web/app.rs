@@ -14,8 +14,9 @@ use super::faults::Faults;
 use super::metrics::Metrics;
 use super::passwords::Passwords;
 use super::rendered::RenderCache;
+use super::reuse::PageCache;
 use super::views::Views;
-use crate::store::{Settings, Store, StoreError, Term};
+use crate::store::{PageLink, Settings, Store, StoreError, Term};
 
 /// A shared [`App`].
 pub type Shared = Arc<App>;
@@ -37,6 +38,8 @@ pub struct Options {
     pub faults: Faults,
     /// How long a request may take.
     pub request_timeout: Duration,
+    /// Bytes of whole pages to keep; 0 renders every page.
+    pub page_cache_bytes: usize,
 }
 
 /// Where browsers send the session cookie.
@@ -52,7 +55,7 @@ pub enum CookieSafety {
 #[derive(Debug)]
 pub struct App {
     /// The database.
-    pub(crate) store: Store,
+    pub store: Store,
     /// What the process was told.
     pub(crate) options: Options,
     /// Where the assets are.
@@ -63,6 +66,8 @@ pub struct App {
     pub(crate) passwords: Passwords,
     /// Rendered posts.
     pub(crate) rendered: RenderCache,
+    /// Whole pages for readers who are not signed in.
+    pub(crate) pages: PageCache,
     /// Counted page views.
     pub(crate) views: Views,
     draining: AtomicBool,
@@ -84,6 +89,8 @@ pub(crate) struct Site {
     pub(crate) months: Vec<Month>,
     /// Public posts.
     pub(crate) posts: usize,
+    /// Pages that the footer links to.
+    pub(crate) pages: Vec<PageLink>,
     /// The content that this was read from.
     pub(crate) content_version: i64,
     next_publication: Option<i64>,
@@ -112,6 +119,7 @@ impl App {
             metrics: Metrics::new(&options.version)?,
             passwords: Passwords::new(),
             rendered: RenderCache::new(),
+            pages: PageCache::new(options.page_cache_bytes),
             views: Views::default(),
             draining: AtomicBool::new(false),
             site: Mutex::new(None),
@@ -155,11 +163,18 @@ impl App {
             categories: self.store.categories(now).await?,
             months: months(&times, &time_zone),
             posts: times.len(),
+            pages: self.store.pages(now).await?,
             next_publication: self.store.next_publication(now).await?,
             content_version,
             settings,
             time_zone,
         })
+    }
+
+    /// Takes the counted views that are not in the database yet, as posts with counts; the taker writes them.
+    #[must_use]
+    pub fn take_views(&self) -> Vec<(i64, i64)> {
+        self.views.take()
     }
 
     /// The client behind `trusted_hops` proxies: each of them appends the address that it saw.
@@ -177,6 +192,11 @@ impl Site {
     /// A scheduled post changes the site at its time without any write.
     fn is_valid(&self, content_version: i64, now: i64) -> bool {
         self.content_version == content_version && self.next_publication.is_none_or(|at| now < at)
+    }
+
+    /// What readers see, the same number in every process: a scheduled post changes it without any write.
+    pub(crate) fn stamp(&self) -> (i64, usize) {
+        (self.content_version, self.posts + self.pages.len())
     }
 
     /// A moment in the site's time zone.

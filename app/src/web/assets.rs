@@ -116,6 +116,11 @@ pub(crate) async fn asset(Path(file): Path<String>) -> Result<Response, Error> {
     Ok(answer(asset.content_type, cache, asset.content))
 }
 
+/// `GET /favicon.ico`, which browsers ask for by themselves.
+pub(crate) async fn icon() -> Response {
+    answer(ASSETS[2].content_type, SHORTLY, ASSETS[2].content)
+}
+
 fn answer(content_type: &'static str, cache: &'static str, content: impl Into<axum::body::Body>) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),

@@ -55,7 +55,9 @@ impl Error {
             Self::SignIn(_) => StatusCode::SEE_OTHER,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Store(StoreError::Missing) => StatusCode::NOT_FOUND,
-            Self::Store(StoreError::Conflict(_) | StoreError::Duplicate(_)) => StatusCode::CONFLICT,
+            Self::Store(StoreError::Conflict(_) | StoreError::Duplicate(_) | StoreError::Refused(_)) => {
+                StatusCode::CONFLICT
+            }
             Self::Store(error) if error.is_unavailable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -78,7 +80,7 @@ impl IntoResponse for Error {
         }
         let detail = match self {
             Self::BadRequest(detail) => detail,
-            Self::Store(error @ StoreError::Duplicate(_)) => error.to_string(),
+            Self::Store(error @ (StoreError::Duplicate(_) | StoreError::Refused(_))) => error.to_string(),
             _ => String::new(),
         };
         response.extensions_mut().insert(ErrorDetail(detail));

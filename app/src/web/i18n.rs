@@ -210,6 +210,10 @@ texts! {
     error_503: "暂时无法访问", "Not available for a moment";
     error_503_help: "数据库暂时连不上，恢复后会自动正常。", "The database can't be reached now. The site recovers by itself.";
     back_home: "回到首页", "Back to the home page";
+    kept_title: "你写的文字还在", "What you wrote is still here";
+    kept_away: "数据库暂时连不上，所以还没有保存。文字都在下面，过一会儿再点一次就好。", "The database can't be reached now, so nothing is saved yet. Everything is below; press the button again in a moment.";
+    kept_signed_out: "登录已过期，所以还没有保存。请在另一个标签页重新登录，然后回到这里再点一次。", "Your session has ended, so nothing is saved yet. Sign in again in another tab, then come back and press the button.";
+    try_again: "再试一次", "Try again";
     fault_banner: "故障注入已打开：这个版本会故意出错。", "Fault injection is on: this version fails on purpose.";
     powered: "运行版本", "Running version";
 }

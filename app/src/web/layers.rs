@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -16,6 +16,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use super::app::Shared;
 use super::error::{Error, ErrorDetail};
+use super::i18n::Text;
 use super::layout::error_page;
 use super::visitor::Manner;
 
@@ -28,18 +29,30 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
      img-src 'self' data: https:; media-src 'self' https:; font-src 'self'; connect-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
 
+/// Bytes of what an extractor says about a request that it could not read.
+const DETAIL_BYTES_MAX: usize = 4 << 10;
+
 /// Wraps the routes. The last layer is the outermost.
 pub(crate) fn wrap(routes: Router<Shared>, app: &Shared) -> Router {
     routes
         .layer(CsrfLayer::new())
         .layer(from_fn_with_state(app.clone(), inject_faults))
-        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(from_fn(secure))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.options.request_timeout))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), error_pages))
         .layer(from_fn_with_state(app.clone(), observe))
         .with_state(app.clone())
+}
+
+/// Pages for readers: compressed first, then kept, so that a kept page costs no compression again.
+pub(crate) fn reused(routes: Router<Shared>, app: &Shared) -> Router<Shared> {
+    compressed(routes).layer(from_fn_with_state(app.clone(), super::reuse::reuse))
+}
+
+/// Everything else.
+pub(crate) fn compressed(routes: Router<Shared>) -> Router<Shared> {
+    routes.layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
 }
 
 /// Measures every answer, names the version on it, and lets go of connections while draining.
@@ -70,19 +83,40 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Gives every error without a body a page in the reader's language, for whoever can read one.
+/// Gives every error a page in the reader's language. A handler that wrote its own page or JSON keeps it; what an
+/// extractor says in plain text becomes part of the page.
 async fn error_pages(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let manner = Manner::of(&app, request.headers(), request.uri());
+    let is_probe = is_probe(request.uri().path());
     let response = next.run(request).await;
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() || has_body(&response) {
+    let is_error = status.is_client_error() || status.is_server_error();
+    let is_page = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"));
+    if !is_error || is_page || is_probe {
         return response;
     }
-    let detail =
-        response.extensions().get::<ErrorDetail>().map(|detail| detail.0.clone()).unwrap_or_default();
-    let forged = response.extensions().get::<ProtectionError>().is_some();
-    let text = manner.text();
-    let (title, help) = match status {
+    let (mut parts, body) = response.into_parts();
+    let said = to_bytes(body, DETAIL_BYTES_MAX).await.unwrap_or_default();
+    let detail = match parts.extensions.get::<ErrorDetail>() {
+        Some(detail) => detail.0.clone(),
+        None => String::from_utf8_lossy(&said).into_owned(),
+    };
+    let forged = parts.extensions.get::<ProtectionError>().is_some();
+    let (title, help) = words(manner.text(), status, forged);
+    let help = if detail.is_empty() || status.is_server_error() { help } else { &detail };
+    let html = error_page(&app, &manner, (title, help)).unwrap_or_else(|_| title.to_owned());
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(html))
+}
+
+/// Title and help of an error page.
+fn words(text: &'static Text, status: StatusCode, forged: bool) -> (&'static str, &'static str) {
+    match status {
         StatusCode::NOT_FOUND => (text.error_404, text.error_404_help),
         StatusCode::FORBIDDEN if forged => (text.error_403, text.error_csrf_help),
         StatusCode::FORBIDDEN => (text.error_403, text.error_403_help),
@@ -91,14 +125,7 @@ async fn error_pages(State(app): State<Shared>, request: Request, next: Next) ->
         StatusCode::SERVICE_UNAVAILABLE => (text.error_503, text.error_503_help),
         _ if status.is_server_error() => (text.error_500, text.error_500_help),
         _ => (text.error_400, ""),
-    };
-    let help = if detail.is_empty() { help.to_owned() } else { detail };
-    let Ok(html) = error_page(&app, &manner, (title, &help)) else { return response };
-    let (mut parts, _) = response.into_parts();
-    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    parts.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(parts, Body::from(html))
+    }
 }
 
 /// Headers that keep a page from being framed, sniffed or scripted.
@@ -121,8 +148,7 @@ async fn secure(request: Request, next: Next) -> Response {
 /// Pages fail or wait as the flags say; probes and assets never do.
 async fn inject_faults(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let spared = path.starts_with("/assets/")
-        || matches!(path, "/healthz" | "/readyz" | "/startupz" | "/version" | "/favicon.ico");
+    let spared = path.starts_with("/assets/") || is_probe(path) || path == "/favicon.ico";
     if spared || !app.options.faults.are_on() {
         return next.run(request).await;
     }
@@ -146,9 +172,8 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
     Error::Internal(format!("a handler panicked: {text}")).into_response()
 }
 
-fn has_body(response: &Response) -> bool {
-    use axum::body::HttpBody as _;
-    !response.body().is_end_stream()
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/startupz" | "/version")
 }
 
 /// A stranger may invent methods; labels stay few.

@@ -64,7 +64,8 @@ impl Layout {
         Ok(layout)
     }
 
-    fn bare(app: &Shared, manner: &Manner, title: String) -> Self {
+    /// A frame that needs no database.
+    pub(crate) fn bare(app: &Shared, manner: &Manner, title: String) -> Self {
         Self {
             lang: manner.lang,
             t: manner.text(),

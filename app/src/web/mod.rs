@@ -12,6 +12,7 @@ pub mod passwords;
 pub mod probes;
 mod read;
 mod rendered;
+mod reuse;
 mod views;
 mod visitor;
 mod write;
@@ -31,10 +32,10 @@ const EDITOR_BYTES_MAX: usize = 16 << 20;
 
 /// Every address of the blog.
 pub fn router(app: &Shared) -> Router {
-    let routes = Router::new()
+    let editor = DefaultBodyLimit::max(EDITOR_BYTES_MAX);
+    let readers = Router::new()
         .route("/", get(read::lists::home))
         .route("/posts/{slug}", get(read::post::post))
-        .route("/posts/{slug}/comments", post(write::comment::create))
         .route("/pages/{slug}", get(read::post::page))
         .route("/tags", get(read::terms::tags))
         .route("/tags/{slug}", get(read::lists::tag))
@@ -44,26 +45,32 @@ pub fn router(app: &Shared) -> Router {
         .route("/archive/{year}/{month}", get(read::lists::month))
         .route("/search", get(read::search::search))
         .route("/feed.xml", get(read::feed::atom))
+        .route("/rss.xml", get(read::feed::rss))
+        .route("/feed.json", get(read::feed::json))
+        .route("/robots.txt", get(read::sitemap::robots))
+        .route("/sitemap.xml", get(read::sitemap::index))
+        .route("/sitemap/pages.xml", get(read::sitemap::pages))
+        .route("/sitemap/{year}/{month}", get(read::sitemap::month));
+    let forms = Router::new()
+        .route("/posts/{slug}/comments", get(write::comment::back).post(write::comment::create))
+        .route("/desk/posts", get(write::desk::home).post(write::editor::create).layer(editor))
+        .route("/desk/posts/{id}", get(write::editor::edit).post(write::editor::update).layer(editor));
+    let others = write::kept::keep_typed(forms, app)
         .route("/media/{file}", get(read::media::media))
         .route("/preferences", get(read::preferences::set))
         .route("/login", get(write::login::form).post(write::login::sign_in))
         .route("/logout", post(write::login::sign_out))
         .route("/desk", get(write::desk::posts))
-        .route("/desk/posts", post(write::editor::create).layer(DefaultBodyLimit::max(EDITOR_BYTES_MAX)))
         .route("/desk/posts/new", get(write::editor::new))
-        .route(
-            "/desk/posts/{id}",
-            get(write::editor::edit)
-                .post(write::editor::update)
-                .layer(DefaultBodyLimit::max(EDITOR_BYTES_MAX)),
-        )
         .route("/desk/comments", get(write::moderation::queue).post(write::moderation::act))
         .route("/assets/{file}", get(assets::asset))
+        .route("/favicon.ico", get(assets::icon))
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
         .route("/startupz", get(probes::startupz))
         .route("/version", get(probes::version))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .fallback(|| async { Error::NotFound });
+    let routes = layers::reused(readers, app).merge(layers::compressed(others));
     layers::wrap(routes, app)
 }

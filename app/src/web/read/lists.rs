@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::store::{Cursor, Filter, From, ListPage, Term, Window};
 use crate::text::url_segment;
-use crate::web::app::{Shared, now};
+use crate::web::app::{Shared, Site, now};
 use crate::web::error::Error;
 use crate::web::layout::{Layout, html};
 use crate::web::visitor::Visitor;
@@ -96,19 +96,25 @@ pub(crate) async fn month(
     visitor: Visitor,
 ) -> Result<Response, Error> {
     let site = app.site().await?;
-    let first = jiff::civil::Date::new(year, month, 1).map_err(|_| Error::NotFound)?;
-    let start = |date: jiff::civil::Date| {
-        date.to_zoned(site.time_zone.clone())
-            .map(|zoned| zoned.timestamp().as_second())
-            .map_err(|_| Error::NotFound)
-    };
-    let next = first.checked_add(jiff::Span::new().months(1)).map_err(|_| Error::NotFound)?;
-    let filter = Filter::Between { from: start(first)?, until: start(next)? };
+    let (from, until) = month_bounds(&site, year, month)?;
+    let filter = Filter::Between { from, until };
     let path = format!("/archive/{year}/{month:02}");
     let mut layout = Layout::new(&app, &visitor, "").await?.at(&path);
     layout.title = layout.month(&year, &month);
     let view = View { kind: layout.t.archive, heading: layout.title.clone(), total: None, path };
     show(&app, layout, (filter, paging.start()), view).await
+}
+
+/// The first second of a month and that of the next, in the site's time zone.
+pub(super) fn month_bounds(site: &Site, year: i16, month: i8) -> Result<(i64, i64), Error> {
+    let first = jiff::civil::Date::new(year, month, 1).map_err(|_| Error::NotFound)?;
+    let next = first.checked_add(jiff::Span::new().months(1)).map_err(|_| Error::NotFound)?;
+    let start = |date: jiff::civil::Date| {
+        date.to_zoned(site.time_zone.clone())
+            .map(|zoned| zoned.timestamp().as_second())
+            .map_err(|_| Error::NotFound)
+    };
+    Ok((start(first)?, start(next)?))
 }
 
 struct View {

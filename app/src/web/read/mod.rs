@@ -6,4 +6,5 @@ pub(crate) mod media;
 pub(crate) mod post;
 pub(crate) mod preferences;
 pub(crate) mod search;
+pub(crate) mod sitemap;
 pub(crate) mod terms;

@@ -14,6 +14,7 @@ use crate::text::url_segment;
 use crate::web::app::{Shared, now};
 use crate::web::error::Error;
 use crate::web::layout::{Layout, html};
+use crate::web::reuse::ViewOf;
 use crate::web::visitor::Visitor;
 
 /// What a reader has just done here.
@@ -40,6 +41,8 @@ pub(in crate::web) struct PostTemplate {
     reply: Option<ReplyTo>,
     form: CommentForm,
     problem: String,
+    /// For search engines; `<` is escaped, so that it can't end its element.
+    json_ld: String,
 }
 
 /// What stands in the comment form.
@@ -98,9 +101,7 @@ pub(crate) async fn post(
     if !post.is_post() {
         return Ok(Redirect::permanent(&format!("/pages/{}", url_segment(&slug))).into_response());
     }
-    if method == Method::GET && post.is_public(now) {
-        app.views.count(post.id, &visitor.user_agent);
-    }
+    let counted = (method == Method::GET && post.is_public(now)).then_some(ViewOf(post.id));
     let notice = match after.comment.as_deref() {
         Some("pending") => visitor.manner.text().comment_pending,
         Some("posted") => visitor.manner.text().comment_posted,
@@ -112,7 +113,11 @@ pub(crate) async fn post(
     };
     let mut template = build(&app, &visitor, post, form).await?;
     template.notice = notice;
-    html(&template)
+    let mut response = html(&template)?;
+    if let Some(view) = counted {
+        response.extensions_mut().insert(view);
+    }
+    Ok(response)
 }
 
 /// `GET /pages/{slug}`.
@@ -185,6 +190,7 @@ async fn build(
         threads.iter().find(|c| c.id == id).map(|c| ReplyTo { id, name: c.author_name.clone() })
     });
     Ok(PostTemplate {
+        json_ld: json_ld(&layout, &post),
         at: post.published_at.unwrap_or(post.updated_at),
         text: app.rendered.get(&post),
         comment_count: i64::try_from(threads.len()).unwrap_or(i64::MAX),
@@ -200,6 +206,25 @@ async fn build(
         form,
         problem: String::new(),
     })
+}
+
+/// schema.org's `BlogPosting`.
+fn json_ld(l: &Layout, post: &Post) -> String {
+    let at = post.published_at.unwrap_or(post.updated_at);
+    let value = serde_json::json!({
+        "@context": "https://schema.org",
+        "@type": "BlogPosting",
+        "headline": post.title,
+        "description": post.summary,
+        "datePublished": l.rfc3339(&at),
+        "dateModified": l.rfc3339(&post.updated_at),
+        "author": {"@type": "Person", "name": post.author},
+        "publisher": {"@type": "Organization", "name": l.site_title()},
+        "mainEntityOfPage": l.canonical,
+        "image": l.picture,
+        "keywords": post.tags().iter().map(|tag| tag.name).collect::<Vec<_>>(),
+    });
+    value.to_string().replace('<', "\\u003c")
 }
 
 /// Comments in threads: an answer to an answer stands in the thread of the first comment and names whom it answers.

@@ -22,6 +22,11 @@ const PER_ADDRESS_MAX: i64 = 6;
 /// The window of that limit, in seconds.
 const WINDOW_S: i64 = 600;
 
+/// `GET /posts/{slug}/comments`: where a language switch after an error leads.
+pub(crate) async fn back(Path(slug): Path<String>) -> Redirect {
+    Redirect::to(&format!("/posts/{}#comments", url_segment(&slug)))
+}
+
 /// `POST /posts/{slug}/comments`.
 pub(crate) async fn create(
     State(app): State<Shared>,

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use serde::Deserialize;
 
 use crate::store::{PostRow, Role};
@@ -41,6 +41,11 @@ impl DeskTemplate {
             _ => self.l.t.status_draft,
         }
     }
+}
+
+/// `GET /desk/posts`: where a language switch after an error leads.
+pub(crate) async fn home() -> Redirect {
+    Redirect::to("/desk")
 }
 
 /// `GET /desk`: all posts for editors, their own for authors.

@@ -230,6 +230,10 @@ fn draft(site: &Site, visitor: &Visitor, form: &EditorForm, old: Option<&Post>) 
     if tags.len() > TAGS_MAX || tags.iter().any(|tag| tag.chars().count() > 50) {
         return Err(say("最多 20 个标签，每个最多 50 个字。", "At most 20 tags of at most 50 characters."));
     }
+    let cover = form.cover.trim().trim_start_matches("/media/");
+    if !cover.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+        return Err(say("封面要写图片库里的文件名。", "A cover is the name of a file from the pictures."));
+    }
     Ok(Draft {
         kind: if old.is_some_and(|post| !post.is_post()) { "page" } else { "post" },
         slug: form.slug.trim().to_owned(),
@@ -238,7 +242,7 @@ fn draft(site: &Site, visitor: &Visitor, form: &EditorForm, old: Option<&Post>) 
         body: form.body.replace("\r\n", "\n"),
         category: form.category.split_whitespace().collect::<Vec<_>>().join(" "),
         tags,
-        cover: form.cover.trim().to_owned(),
+        cover: cover.to_owned(),
         comments_open: !form.comments_open.is_empty(),
         publication: publication(site, form, old)
             .map_err(|()| say("发布时间要写成 2026-03-01T08:00。", "Write the time as 2026-03-01T08:00."))?,

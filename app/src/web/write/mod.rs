@@ -3,5 +3,6 @@
 pub(crate) mod comment;
 pub(crate) mod desk;
 pub(crate) mod editor;
+pub(crate) mod kept;
 pub(crate) mod login;
 pub(crate) mod moderation;

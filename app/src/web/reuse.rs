@@ -1,0 +1,196 @@
+//! Pages used again: 304 for a browser that has the page, and whole pages kept for the next reader.
+//!
+//! One number, the content version, says whether anything that readers see has changed, in whichever process it was
+//! written. It is part of every key and of every `ETag`, so nothing is ever stale and nothing is ever purged by name.
+//! Signed-in visitors always get a fresh page.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use super::app::Shared;
+use super::visitor::{Manner, SESSION_COOKIE, cookie};
+
+/// A larger page is not kept.
+const PAGE_BYTES_MAX: usize = 512 << 10;
+
+/// Rides on a page whose reading counts as a view of a post.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ViewOf(pub(crate) i64);
+
+/// Whole pages, the oldest forgotten first.
+#[derive(Debug)]
+pub(crate) struct PageCache {
+    bytes_max: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    pages: HashMap<u64, Kept>,
+    order: VecDeque<u64>,
+    bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    headers: HeaderMap,
+    body: Bytes,
+    view: Option<ViewOf>,
+}
+
+impl PageCache {
+    /// Keeps at most so many bytes.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, inner: Mutex::new(Inner::default()) }
+    }
+
+    fn get(&self, key: u64) -> Option<Kept> {
+        self.lock().pages.get(&key).cloned()
+    }
+
+    fn put(&self, key: u64, page: Kept) {
+        let size = page.size();
+        if size > self.bytes_max / 4 {
+            return;
+        }
+        let mut inner = self.lock();
+        if inner.pages.insert(key, page).is_none() {
+            inner.order.push_back(key);
+            inner.bytes += size;
+        }
+        while inner.bytes > self.bytes_max {
+            let Some(oldest) = inner.order.pop_front() else { break };
+            if let Some(gone) = inner.pages.remove(&oldest) {
+                inner.bytes -= gone.size();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Its bytes with a guess at its headers and places in the maps.
+    fn size(&self) -> usize {
+        self.body.len() + 1024
+    }
+
+    fn answer(self, status: StatusCode) -> Response {
+        let body = if status == StatusCode::NOT_MODIFIED { Body::empty() } else { Body::from(self.body) };
+        let mut response = (status, body).into_response();
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+/// Answers from what is kept, or keeps what the page answers.
+pub(crate) async fn reuse(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let plain = *request.method() == Method::GET && cookie(request.headers(), SESSION_COOKIE).is_none();
+    // When the database is away, the page itself says so.
+    let site = if plain { app.site().await.ok() } else { None };
+    let Some(site) = site else { return next.run(request).await };
+    let key = key(&app, &request, site.stamp());
+    let etag = format!("W/\"{key:016x}\"");
+    let has_it = request.headers().get(header::IF_NONE_MATCH).is_some_and(|value| matches(value, &etag));
+    let agent = request
+        .headers()
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("")
+        .to_owned();
+    let kept = match app.pages.get(key) {
+        Some(kept) => kept,
+        None => match keep(&app, key, &etag, next.run(request).await).await {
+            Ok(kept) => kept,
+            Err(response) => return *response,
+        },
+    };
+    if let Some(ViewOf(post)) = kept.view {
+        app.views.count(post, &agent);
+    }
+    kept.answer(if has_it { StatusCode::NOT_MODIFIED } else { StatusCode::OK })
+}
+
+/// A page with its `ETag`, kept; anything else than a page that everybody may see comes back as it is.
+async fn keep(app: &Shared, key: u64, etag: &str, response: Response) -> Result<Kept, Box<Response>> {
+    let (mut parts, body) = response.into_parts();
+    if parts.status != StatusCode::OK || parts.headers.contains_key(header::SET_COOKIE) {
+        return Err(Box::new(Response::from_parts(parts, body)));
+    }
+    let Ok(body) = to_bytes(body, PAGE_BYTES_MAX.max(64 << 20)).await else {
+        return Err(Box::new(StatusCode::INTERNAL_SERVER_ERROR.into_response()));
+    };
+    if let Ok(etag) = HeaderValue::from_str(etag) {
+        parts.headers.insert(header::ETAG, etag);
+    }
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let kept = Kept { headers: parts.headers, body, view: parts.extensions.get::<ViewOf>().copied() };
+    if kept.body.len() <= PAGE_BYTES_MAX {
+        app.pages.put(key, kept.clone());
+    }
+    Ok(kept)
+}
+
+/// Everything that a page for an unknown reader depends on. The version is part of it, because another version may
+/// draw the same content otherwise.
+fn key(app: &Shared, request: &Request, content: (i64, usize)) -> u64 {
+    let manner = Manner::of(app, request.headers(), request.uri());
+    let encodings = request.headers().get(header::ACCEPT_ENCODING).map_or(&b""[..], HeaderValue::as_bytes);
+    let mut hasher = DefaultHasher::new();
+    (content, &manner.here, &manner.origin, manner.lang, manner.theme, encodings).hash(&mut hasher);
+    (&app.options.version, &app.assets.css, &app.assets.accent).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether an `If-None-Match` header names the tag (RFC 9110, section 13.1.2: weak comparison).
+fn matches(header: &HeaderValue, etag: &str) -> bool {
+    let opaque = etag.trim_start_matches("W/");
+    header.to_str().is_ok_and(|value| {
+        value.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == opaque)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kept, PageCache, matches};
+    use axum::http::{HeaderMap, HeaderValue};
+    use bytes::Bytes;
+
+    fn page(bytes: usize) -> Kept {
+        Kept { headers: HeaderMap::new(), body: Bytes::from(vec![b'x'; bytes]), view: None }
+    }
+
+    #[test]
+    fn the_oldest_pages_go_first_and_the_bound_holds() {
+        let cache = PageCache::new(100_000);
+        for key in 0..100 {
+            cache.put(key, page(9_000));
+        }
+        assert!(cache.get(0).is_none() && cache.get(99).is_some());
+        assert!(cache.lock().bytes <= 100_000);
+        cache.put(7, page(60_000));
+        assert!(cache.get(7).is_none(), "one page must not push out all others");
+        let none = PageCache::new(0);
+        none.put(1, page(10));
+        assert!(none.get(1).is_none());
+    }
+
+    #[test]
+    fn tags_are_compared_weakly() {
+        for header in ["W/\"ab\"", "\"ab\"", "\"x\", W/\"ab\"", "*"] {
+            assert!(matches(&HeaderValue::from_static(header), "W/\"ab\""), "{header}");
+        }
+        assert!(!matches(&HeaderValue::from_static("\"abc\""), "W/\"ab\""));
+    }
+}

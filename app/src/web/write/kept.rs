@@ -1,0 +1,67 @@
+//! Nothing typed is lost: when a form can't be taken now, its fields come back on a page with one button.
+
+use askama::Template;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+
+use crate::web::EDITOR_BYTES_MAX;
+use crate::web::app::Shared;
+use crate::web::layout::Layout;
+use crate::web::visitor::Manner;
+
+#[derive(Template)]
+#[template(path = "kept.html")]
+struct KeptTemplate {
+    l: Layout,
+    path: String,
+    why: &'static str,
+    signed_out: bool,
+    fields: Vec<(String, String)>,
+}
+
+impl KeptTemplate {
+    /// The field that took the time to write is shown; the others ride along.
+    fn is_long(&self, name: &str) -> bool {
+        name == "body"
+    }
+}
+
+/// Puts the layer around forms.
+pub(crate) fn keep_typed(forms: Router<Shared>, app: &Shared) -> Router<Shared> {
+    forms.layer(from_fn_with_state(app.clone(), keep))
+}
+
+async fn keep(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    if *request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    let manner = Manner::of(&app, request.headers(), request.uri());
+    let (parts, body) = request.into_parts();
+    let Ok(bytes) = to_bytes(body, EDITOR_BYTES_MAX).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let path = parts.uri.path().to_owned();
+    let response = next.run(Request::from_parts(parts, Body::from(bytes.clone()))).await;
+    let signed_out =
+        response.headers().get(header::LOCATION).is_some_and(|place| place.as_bytes().starts_with(b"/login"));
+    let status = match response.status() {
+        StatusCode::SERVICE_UNAVAILABLE => StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::SEE_OTHER if signed_out => StatusCode::UNAUTHORIZED,
+        _ => return response,
+    };
+    let Ok(fields) = serde_urlencoded::from_bytes::<Vec<(String, String)>>(&bytes) else { return response };
+    let t = manner.text();
+    let why = if signed_out { t.kept_signed_out } else { t.kept_away };
+    let l = Layout::bare(&app, &manner, t.kept_title.to_owned()).unlisted();
+    match (KeptTemplate { l, path, why, signed_out, fields }).render() {
+        Ok(html) => {
+            (status, [(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], html)
+                .into_response()
+        }
+        Err(_) => response,
+    }
+}

@@ -1,0 +1,83 @@
+//! A real PostgreSQL server for the tests: its own folder, a Unix socket and no port. It ends with the test process,
+//! because the shell around it waits for the end of its standard input.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use blog::store::DatabaseUrl;
+use sqlx::Connection as _;
+use tokio::sync::OnceCell;
+
+/// Creates a cluster, serves until standard input ends, and leaves nothing behind. PostgreSQL refuses to run as
+/// root, so root becomes nobody first.
+const SCRIPT: &str = r#"
+set -e
+dir=$(mktemp -d /tmp/blog-pg.XXXXXX)
+as=""
+if [ "$(id -u)" = 0 ]; then chown 65534:65534 "$dir"; as="setpriv --reuid=65534 --regid=65534 --clear-groups"; fi
+cd "$dir"
+$as "$1/initdb" -D "$dir/data" -A trust -U blog --no-sync -E UTF8 --locale=C >"$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
+$as "$1/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c max_connections=200 >>"$dir/log" 2>&1 &
+pid=$!
+trap 'kill -INT $pid 2>/dev/null; wait $pid 2>/dev/null; rm -rf "$dir"' EXIT
+for _ in $(seq 100); do [ -S "$dir/.s.PGSQL.5432" ] && break; sleep 0.1; done
+echo "$dir"
+read -r _ || true
+"#;
+
+struct Server {
+    folder: String,
+    /// Dropped with the process: its standard input then ends.
+    _shell: Child,
+}
+
+static SERVER: OnceCell<Option<Server>> = OnceCell::const_new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// A new empty database, or `None` where PostgreSQL is not installed (and `BLOG_TEST_POSTGRES` is not `required`).
+pub(crate) async fn database() -> Option<DatabaseUrl> {
+    let server = SERVER.get_or_init(|| async { start() }).await;
+    let Some(server) = server else {
+        assert!(
+            std::env::var("BLOG_TEST_POSTGRES").as_deref() != Ok("required"),
+            "no PostgreSQL server programs found; install postgresql"
+        );
+        eprintln!("skipped: PostgreSQL is not installed");
+        return None;
+    };
+    let name = format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+    let url = |name: &str| format!("postgres://blog@localhost/{name}?host={}", server.folder);
+    let mut admin = sqlx::PgConnection::connect(&url("postgres")).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await.unwrap();
+    Some(DatabaseUrl::Postgres(url(&name)))
+}
+
+fn start() -> Option<Server> {
+    let programs = programs()?;
+    let mut shell = Command::new("sh")
+        .args(["-c", SCRIPT, "sh"])
+        .arg(programs)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut folder = String::new();
+    BufReader::new(shell.stdout.take().unwrap()).read_line(&mut folder).unwrap();
+    assert!(!folder.trim().is_empty(), "PostgreSQL did not start");
+    Some(Server { folder: folder.trim().to_owned(), _shell: shell })
+}
+
+/// The folder with `initdb` and `postgres`: on the path, or where Debian puts it.
+fn programs() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let debian = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path().join("bin"));
+    std::env::split_paths(&path)
+        .chain(debian)
+        .find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
+}
