@@ -1,6 +1,11 @@
 //! Flags, each with an environment variable; checked before any port is bound.
 
-use crate::{config::Duration, lifecycle::DrainTimes, listen::Sharing};
+use crate::{
+    config::Duration,
+    lifecycle::DrainTimes,
+    listen::Sharing,
+    worker::{Patience, Settings},
+};
 use clap::Parser;
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, thread};
 
@@ -40,6 +45,27 @@ pub struct Args {
     #[arg(long, env = "ROUTER_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "25s")]
     pub drain_timeout: Duration,
 
+    /// How many proxies in front of this one are trusted to say who the client is (`X-Forwarded-*`, `Forwarded`).
+    /// With 0 these headers are replaced, because anybody could send them.
+    #[arg(long, env = "ROUTER_TRUSTED_HOPS", value_name = "N", default_value = "0")]
+    pub trusted_hops: usize,
+
+    /// Connections of clients at a time; more wait in the backlog of the kernel.
+    #[arg(long, env = "ROUTER_MAX_CONNECTIONS", value_name = "N", default_value = "20000")]
+    pub max_connections: NonZeroUsize,
+
+    /// How long a client's connection may be idle between requests.
+    #[arg(long, env = "ROUTER_CLIENT_IDLE_TIMEOUT", value_name = "DURATION", default_value = "75s")]
+    pub client_idle_timeout: Duration,
+
+    /// How long a client may take for the head of a request, from its first byte to its last.
+    #[arg(long, env = "ROUTER_CLIENT_HEAD_TIMEOUT", value_name = "DURATION", default_value = "10s")]
+    pub client_head_timeout: Duration,
+
+    /// How long a client may take for the next kibibyte of a body, or to take as much of an answer.
+    #[arg(long, env = "ROUTER_CLIENT_STALL_TIMEOUT", value_name = "DURATION", default_value = "30s")]
+    pub client_stall_timeout: Duration,
+
     /// What to log, like `info` or `proxy=debug`.
     #[arg(long, env = "ROUTER_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
@@ -71,6 +97,18 @@ impl Args {
     #[must_use]
     pub const fn sharing(&self) -> Sharing {
         if self.reuse_port { Sharing::ReusePort } else { Sharing::Exclusive }
+    }
+
+    /// What workers need to know.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let patience = Patience {
+            idle: self.client_idle_timeout.get(),
+            head: self.client_head_timeout.get(),
+            stall: self.client_stall_timeout.get(),
+        };
+        let connections_max = self.max_connections.get().div_ceil(self.worker_count());
+        Settings { patience, trusted_hops: self.trusted_hops, connections_max }
     }
 
     /// The stages of a drain.

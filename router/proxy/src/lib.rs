@@ -3,10 +3,13 @@
 pub mod args;
 pub mod config;
 pub mod control;
+mod downstream;
+mod exchange;
 pub mod lifecycle;
 pub mod listen;
 pub mod metrics;
 pub mod routes;
 pub mod run;
-mod serve;
+mod timers;
+mod upstream;
 pub mod worker;

@@ -65,7 +65,7 @@ impl Router {
         let admin_address = admin.local_addr()?;
 
         let (phase, phase_seen) = watch::channel(Phase::Serving);
-        let shared = Shared { table, metrics, phase: phase_seen.clone() };
+        let shared = Shared { table, metrics, phase: phase_seen.clone(), settings: args.settings() };
         let start = |(index, listener)| worker::start(index, listener, shared.clone());
         let workers = listeners.into_iter().enumerate().map(start).collect::<Result<_, _>>()?;
 

@@ -1,27 +1,20 @@
 //! One thread with a runtime, a listener and connection pools of its own. Workers share nothing but the table,
 //! the counters and the state of the routes.
 
-use crate::{
-    lifecycle::Phase,
-    metrics::Metrics,
-    routes::Table,
-    serve::{self, Pool},
-};
+pub use crate::downstream::Patience;
+use crate::{downstream, lifecycle::Phase, metrics::Metrics, routes::Table, timers::Timers, upstream::Pool};
 use arc_swap::ArcSwap;
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use rand::{SeedableRng, rngs::SmallRng};
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     io,
     net::{SocketAddr, TcpListener},
-    pin::pin,
     rc::Rc,
     sync::Arc,
     thread,
     time::Duration,
 };
-use tokio::{net, runtime, sync::watch, time};
+use tokio::{net, runtime, sync::mpsc, sync::watch, time};
 
 /// What all workers share.
 #[derive(Clone, Debug)]
@@ -32,23 +25,29 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Where the process is in its life.
     pub phase: watch::Receiver<Phase>,
+    /// What does not change while it runs.
+    pub settings: Settings,
+}
+
+/// What is set by flags.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long clients may take.
+    pub patience: Patience,
+    /// Proxies in front of this one whose word on the client is taken.
+    pub trusted_hops: usize,
+    /// Connections of clients that one worker serves at a time.
+    pub connections_max: usize,
 }
 
 /// What a request finds on its thread.
 pub(crate) struct Worker {
     pub(crate) shared: Shared,
+    pub(crate) phase: Cell<Phase>,
     pub(crate) pool: RefCell<Pool>,
     pub(crate) rng: RefCell<SmallRng>,
+    pub(crate) timers: Rc<Timers>,
 }
-
-/// The longest that a client may take for the head of a request, and a connection may stay idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The most header lines of a request.
-const HEADERS_MAX: usize = 100;
-
-/// The most bytes that are read ahead of a request, and so the longest head.
-const READ_BUFFER_MAX: usize = 64 * 1024;
 
 /// How often idle upstream connections are looked after.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -58,11 +57,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// # Errors
 /// No thread or no runtime can be had.
 pub fn start(index: usize, listener: TcpListener, shared: Shared) -> io::Result<thread::JoinHandle<()>> {
-    let runtime_of = move || {
-        runtime::Builder::new_current_thread().enable_all().event_interval(61).build_local(Default::default())
-    };
+    let runtime = || runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
     let run = move || {
-        let result = runtime_of().and_then(|runtime| runtime.block_on(run(listener, shared)));
+        let result = runtime().and_then(|runtime| runtime.block_on(run(listener, shared)));
         if let Err(error) = result {
             tracing::error!(%error, worker = index, "Worker {index} ended: {error}");
         }
@@ -75,68 +72,58 @@ async fn run(listener: TcpListener, shared: Shared) -> io::Result<()> {
     let mut phase = shared.phase.clone();
     let worker = Rc::new(Worker {
         shared,
+        phase: Cell::new(Phase::Serving),
         pool: RefCell::default(),
         rng: RefCell::new(SmallRng::seed_from_u64(rand::random())),
+        timers: Rc::new(Timers::new()),
     });
     tokio::task::spawn_local(sweep(Rc::clone(&worker)));
+    tokio::task::spawn_local({
+        let timers = Rc::clone(&worker.timers);
+        async move { timers.run().await }
+    });
     // Every connection holds a sender; the receiver ends when the last one is gone.
-    let (open, mut all_closed) = tokio::sync::mpsc::channel::<()>(1);
-    loop {
-        let draining = phase.wait_for(|&phase| phase >= Phase::Draining);
+    let (open, mut all_closed) = mpsc::channel::<()>(1);
+    let places = worker.shared.settings.connections_max;
+    while worker.phase.get() < Phase::Draining {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, client)) => accept(&worker, stream, client, open.clone()),
+            // The rest waits in the backlog of the kernel.
+            accepted = listener.accept(), if open.strong_count() <= places => match accepted {
+                Ok((stream, client)) => spawn(&worker, stream, client, open.clone()),
                 Err(error) => pause_after(&error).await,
             },
-            _ = draining => break,
+            changed = phase.changed() => worker.phase.set(next_phase(changed, &phase)),
         }
     }
     // What the kernel has already accepted would be reset when the listener closes.
     while let Ok(Ok((stream, client))) = time::timeout(Duration::ZERO, listener.accept()).await {
-        accept(&worker, stream, client, open.clone());
+        spawn(&worker, stream, client, open.clone());
     }
     drop((listener, open));
-    all_closed.recv().await;
-    Ok(())
+    loop {
+        tokio::select! {
+            _ = all_closed.recv() => return Ok(()),
+            changed = phase.changed(), if worker.phase.get() < Phase::Closing => {
+                worker.phase.set(next_phase(changed, &phase));
+                worker.timers.wake_all();
+            }
+        }
+    }
 }
 
-fn accept(
-    worker: &Rc<Worker>,
-    stream: net::TcpStream,
-    client: SocketAddr,
-    open: tokio::sync::mpsc::Sender<()>,
-) {
+/// A control plane that is gone says nothing more: then it is time to end.
+fn next_phase(changed: Result<(), watch::error::RecvError>, phase: &watch::Receiver<Phase>) -> Phase {
+    changed.map_or(Phase::Closing, |()| *phase.borrow())
+}
+
+fn spawn(worker: &Rc<Worker>, stream: net::TcpStream, client: SocketAddr, open: mpsc::Sender<()>) {
     let worker = Rc::clone(worker);
     tokio::task::spawn_local(async move {
-        if let Err(error) = connection(worker, stream, client).await {
+        if let Err(error) = downstream::serve(worker, stream, client).await {
             tracing::debug!(%client, %error, "Connection of {client} ended: {error}");
         }
         drop(open);
     });
-}
-
-async fn connection(worker: Rc<Worker>, stream: net::TcpStream, client: SocketAddr) -> hyper::Result<()> {
-    // Small answers must not wait for the client's acknowledgement of the one before.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "No TCP_NODELAY: {error}");
-    }
-    let mut phase = worker.shared.phase.clone();
-    let service = service_fn(move |request| serve::handle(Rc::clone(&worker), client, request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(READ_BUFFER_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let closing = phase.wait_for(|&phase| phase >= Phase::Closing);
-    tokio::select! {
-        biased;
-        result = connection.as_mut() => return result,
-        _ = closing => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    connection.await
 }
 
 /// Running out of descriptors is a state that ends when connections end; asking again at once would only burn CPU.

@@ -91,6 +91,8 @@ pub struct TimeoutsSpec {
     pub request: Duration,
     /// One attempt on one backend; default 30s.
     pub backend_request: Duration,
+    /// How long an answer or an upgraded connection may be silent once it has begun; default 5m.
+    pub idle: Duration,
 }
 
 /// A rule that no single field can break alone.
@@ -271,6 +273,7 @@ impl Default for TimeoutsSpec {
         Self {
             request: std::time::Duration::from_secs(60).into(),
             backend_request: std::time::Duration::from_secs(30).into(),
+            idle: std::time::Duration::from_secs(300).into(),
         }
     }
 }

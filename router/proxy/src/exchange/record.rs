@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration, time::Instant};
 ///
 /// The latency is the time to the head of the answer, so that a slow reader does not make a version look slow.
 /// The class is settled at the end of the body, so that a broken body counts as an error.
-pub(super) struct Record {
+pub(crate) struct Record {
     route: Arc<Route>,
     track: Track,
     attempt: Attempt,
@@ -62,6 +62,10 @@ impl Record {
         &self.route
     }
 
+    pub(super) const fn started(&self) -> Instant {
+        self.started
+    }
+
     pub(super) const fn track(&self) -> Track {
         self.track
     }
@@ -92,12 +96,11 @@ impl Record {
     }
 
     /// The attempt failed, and another one will be made. It is charged nevertheless when it is the first.
-    pub(super) fn give_up(mut self, class: Class) -> Attempt {
+    pub(super) fn give_up(mut self, class: Class) {
         if self.attempt == Attempt::First {
             self.charge(class, self.started.elapsed());
         }
         self.outcome = Outcome::Settled;
-        Attempt::Later
     }
 
     fn settle(&mut self, class: Class, took: Duration) {

@@ -14,6 +14,8 @@ pub(super) enum Failure {
     Malformed,
     /// No head in time.
     Timeout,
+    /// The body of the request broke off or is malformed.
+    Request,
     /// A server error of a canary that stable can make good.
     Status(StatusCode),
 }
@@ -27,6 +29,7 @@ impl Failure {
             Self::Reset => "reset",
             Self::Malformed => "malformed",
             Self::Timeout => "timeout",
+            Self::Request => "request",
             Self::Status(_) => "5xx",
         }
     }
@@ -36,6 +39,7 @@ impl Failure {
         match self {
             Self::Status(status) => Class::of(status),
             Self::NoEndpoint => Class::Status(5),
+            Self::Request => Class::Status(4),
             Self::Connect | Self::Reset | Self::Malformed | Self::Timeout => Class::Error,
         }
     }
@@ -48,6 +52,7 @@ impl Failure {
             Self::Reset => (StatusCode::BAD_GATEWAY, "the service broke the connection\n"),
             Self::Malformed => (StatusCode::BAD_GATEWAY, "the service sent no valid answer\n"),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "the service did not answer in time\n"),
+            Self::Request => (StatusCode::BAD_REQUEST, "the body of the request is broken\n"),
             Self::Status(status) => (status, "the service failed\n"),
         }
     }

@@ -1,0 +1,166 @@
+use super::{
+    gate::{Refusal, Stage},
+    tunnel::Tunnel,
+};
+use crate::{timers::Timer, worker::Worker};
+use hyper::StatusCode;
+use std::{
+    cell::{Cell, RefCell},
+    net::SocketAddr,
+    rc::Rc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+/// A client's connection, as its requests and its socket see it.
+pub(crate) struct Client {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) address: SocketAddr,
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
+    timer: Timer,
+    requests: Cell<usize>,
+    /// Requests that were answered without a change of protocol.
+    answered: Cell<usize>,
+    /// Requests whose answers are not sent.
+    busy: Cell<usize>,
+    refusal: Cell<Option<Refusal>>,
+    reading: Cell<Option<(Stage, Instant)>>,
+    writing: Cell<Option<Instant>>,
+    pub(super) tunnel: RefCell<Option<Tunnel>>,
+}
+
+/// A request that is under way on a connection; ends when dropped.
+pub(crate) struct Busy(Rc<Client>);
+
+/// How long clients may take. After this they make room for others.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Between requests.
+    pub idle: Duration,
+    /// From the first byte of a head to its last.
+    pub head: Duration,
+    /// For the next kibibyte of a body, or to take as much of an answer.
+    pub stall: Duration,
+}
+
+/// A client that moves fewer bytes than these in [`Patience::stall`] is not slow but holding on.
+pub(super) const PROGRESS_MIN: usize = 1024;
+
+/// Requests after which a connection is ended, so that clients are spread anew over routers and workers.
+const REQUESTS_MAX: usize = 10_000;
+
+// === impl Client ===
+
+impl Client {
+    pub(crate) fn new(worker: Rc<Worker>, address: SocketAddr, scheme: &'static str) -> Self {
+        let timer = worker.timers.timer();
+        Self {
+            worker,
+            address,
+            scheme,
+            timer,
+            requests: Cell::new(0),
+            answered: Cell::new(0),
+            busy: Cell::new(0),
+            refusal: Cell::new(None),
+            reading: Cell::new(None),
+            writing: Cell::new(None),
+            tunnel: RefCell::new(None),
+        }
+    }
+
+    /// Counts a request until the result is dropped.
+    pub(crate) fn busy(self: &Rc<Self>) -> Busy {
+        self.requests.set(self.requests.get() + 1);
+        self.busy.set(self.busy.get() + 1);
+        Busy(Rc::clone(self))
+    }
+
+    /// Whether the answer to the request that was counted last ends the connection.
+    pub(crate) fn is_last(&self) -> bool {
+        self.requests.get() >= REQUESTS_MAX
+    }
+
+    /// An answer is ready, and the protocol stays.
+    pub(crate) fn stays_http(&self) {
+        self.answered.set(self.answered.get() + 1);
+    }
+
+    pub(super) fn answered(&self) -> usize {
+        self.answered.get()
+    }
+
+    /// Why the gate refused the last request.
+    pub(crate) fn refusal(&self) -> (StatusCode, &'static str) {
+        self.refusal.take().map_or((StatusCode::BAD_REQUEST, "the request is malformed"), |refusal| {
+            (refusal.status, refusal.why)
+        })
+    }
+
+    pub(super) fn refuse(&self, refusal: Refusal) {
+        self.refusal.set(Some(refusal));
+    }
+
+    /// Nothing can be read in this stage; `is_empty`: nothing was read of it so far.
+    pub(super) fn waits_for(&self, stage: Stage, is_empty: bool) {
+        let patience = self.worker.shared.settings.patience;
+        let limit = match stage {
+            Stage::Head if self.busy.get() > 0 => return,
+            Stage::Head if is_empty => patience.idle,
+            Stage::Head => patience.head,
+            Stage::Body => patience.stall,
+            Stage::Other => return,
+        };
+        let deadline = Instant::now() + limit;
+        // An earlier deadline of the same wait holds.
+        if self.reading.get().is_none_or(|(waited_for, at)| waited_for != stage || at > deadline) {
+            self.reading.set(Some((stage, deadline)));
+            self.schedule();
+        }
+    }
+
+    /// What was waited for has come.
+    pub(super) fn has_read(&self) {
+        if self.reading.take().is_some() {
+            self.schedule();
+        }
+    }
+
+    /// The client does not take what is sent.
+    pub(super) fn waits_to_write(&self) {
+        if self.writing.get().is_none() {
+            self.writing.set(Some(Instant::now() + self.worker.shared.settings.patience.stall));
+            self.schedule();
+        }
+    }
+
+    /// The client takes what is sent.
+    pub(super) fn has_written(&self) {
+        if self.writing.take().is_some() {
+            self.schedule();
+        }
+    }
+
+    /// Ready when the client has used up its time.
+    pub(super) fn poll_expired(&self, cx: &Context<'_>) -> Poll<()> {
+        self.timer.poll_passed(cx)
+    }
+
+    fn schedule(&self) {
+        let reading = self.reading.get().map(|(_, deadline)| deadline);
+        let earlier = match (reading, self.writing.get()) {
+            (Some(reading), Some(writing)) => Some(reading.min(writing)),
+            (reading, writing) => reading.or(writing),
+        };
+        self.timer.set(earlier);
+    }
+}
+
+// === impl Busy ===
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.set(self.0.busy.get() - 1);
+    }
+}

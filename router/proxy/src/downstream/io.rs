@@ -1,0 +1,179 @@
+use super::{
+    client::{Client, PROGRESS_MIN},
+    gate::{Gate, REFUSED, Verdict},
+};
+use bytes::{Buf, BytesMut};
+use hyper::rt;
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite},
+    net::TcpStream,
+    time,
+};
+
+/// A client's socket behind the [`Gate`], as hyper reads and writes it.
+pub(super) struct Io {
+    stream: TcpStream,
+    gate: Gate,
+    /// What was read and not handed on.
+    input: BytesMut,
+    client: Rc<Client>,
+    /// Bytes of a body since its deadline was set, and bytes written since theirs.
+    read: usize,
+    written: usize,
+}
+
+/// Read at once: an ordinary head fits, and a body comes in pieces of the size that hyper asks for.
+const READ_SIZE: usize = 8 * 1024;
+
+/// What a client may still send after a refusal, and how long, so that it can read the answer before a reset.
+const LINGER_BYTES_MAX: usize = 256 * 1024;
+const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
+
+// === impl Io ===
+
+impl Io {
+    pub(super) fn new(stream: TcpStream, client: Rc<Client>) -> Self {
+        Self { stream, gate: Gate::new(), input: BytesMut::new(), client, read: 0, written: 0 }
+    }
+
+    /// After the last answer: takes in what the client is still sending. A socket that is closed with unread bytes is
+    /// reset, and the reset may overtake the answer.
+    pub(super) async fn linger(mut self) {
+        if !self.gate.is_refused() {
+            return;
+        }
+        let mut sink = vec![0; READ_SIZE];
+        let mut left = LINGER_BYTES_MAX;
+        let drain = async {
+            while let Ok(count @ 1..) = self.stream.read(&mut sink).await {
+                left = left.saturating_sub(count);
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        // Whether the client was done or not makes no difference any more.
+        let _ = time::timeout(LINGER_TIME_MAX, drain).await;
+    }
+
+    /// The socket and what was read but not handed on: after a change of protocol.
+    pub(super) fn into_parts(self) -> (TcpStream, BytesMut) {
+        (self.stream, self.input)
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.input.reserve(READ_SIZE);
+        loop {
+            match self.stream.try_read_buf(&mut self.input) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.stream.poll_read_ready(cx))?;
+                }
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Keeps the deadlines of reading: a body has to go on.
+    fn has_passed(&mut self, count: usize) {
+        self.read += count;
+        if self.gate.stage() != super::gate::Stage::Body || self.read >= PROGRESS_MIN {
+            self.read = 0;
+            self.client.has_read();
+        }
+    }
+
+    fn has_written(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &result {
+            Poll::Pending => self.client.waits_to_write(),
+            Poll::Ready(Ok(count)) => {
+                self.written += count;
+                if self.written >= PROGRESS_MIN {
+                    self.written = 0;
+                    self.client.has_written();
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+        result
+    }
+}
+
+impl rt::Read for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut target: rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            match this.gate.admit(&this.input, target.remaining()) {
+                Verdict::Pass(count) => {
+                    target.put_slice(this.input.get(..count).unwrap_or_default());
+                    this.input.advance(count);
+                    this.has_passed(count);
+                    return Poll::Ready(Ok(()));
+                }
+                Verdict::Skip(count) => this.input.advance(count),
+                Verdict::Refuse(refusal) => {
+                    this.client.refuse(refusal);
+                    this.input = BytesMut::from(REFUSED);
+                }
+                Verdict::Break => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+                Verdict::Hold if this.gate.answered(this.client.answered()) => {}
+                Verdict::Hold => return Poll::Pending,
+                Verdict::More if this.gate.is_refused() => return Poll::Pending,
+                Verdict::More => match this.poll_fill(cx) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => {
+                        if this.input.is_empty() {
+                            // An idle connection keeps no buffer.
+                            this.input = BytesMut::new();
+                        }
+                        this.client.waits_for(this.gate.stage(), this.input.is_empty());
+                        return Poll::Pending;
+                    }
+                },
+            }
+        }
+    }
+}
+
+impl rt::Write for Io {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.has_written(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.has_written(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // All that was written is out: the client took it.
+        self.written = 0;
+        self.client.has_written();
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

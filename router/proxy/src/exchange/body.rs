@@ -1,0 +1,178 @@
+use super::record::Record;
+use crate::{
+    downstream::Busy,
+    metrics::Class,
+    routes::Endpoint,
+    timers::Timer,
+    upstream::h1::{Connection, Trouble},
+    worker::Worker,
+};
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use std::{
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+/// What is sent to a client.
+pub(crate) struct Body {
+    kind: Kind,
+    /// The connection is not idle as long as its answer is not sent.
+    _busy: Busy,
+}
+
+enum Kind {
+    /// An answer of the router itself, or one that was complete before it was passed on.
+    Full(Option<Bytes>),
+    /// An answer that is passed on as it comes.
+    Passing(Box<Passing>),
+}
+
+/// An answer on its way through.
+pub(super) struct Passing {
+    /// What was read before it was decided to pass it on.
+    pub(super) held: Option<Bytes>,
+    pub(super) source: Source,
+    pub(super) record: Record,
+    pub(super) timer: Timer,
+    /// How long the backend may be silent.
+    pub(super) idle: Duration,
+}
+
+/// The body of an answer together with the connection that it comes from.
+pub(super) struct Source {
+    /// `None` once the answer has ended.
+    pub(super) connection: Option<Box<Connection>>,
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) worker: Rc<Worker>,
+}
+
+/// The backend broke its answer off.
+#[derive(Debug, thiserror::Error)]
+#[error("the backend broke its answer off")]
+pub(crate) struct Broken;
+
+// === impl Source ===
+
+impl Source {
+    /// The next piece. At the end the connection goes back to the pool.
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Trouble>>> {
+        let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
+        let polled = connection.poll_frame(cx);
+        match &polled {
+            Poll::Ready(None) => self.finish(),
+            Poll::Ready(Some(Err(_))) => self.connection = None,
+            _ => {}
+        }
+        polled
+    }
+
+    /// The whole body, if it is there already.
+    pub(super) fn take_whole(&mut self) -> Option<Bytes> {
+        let whole = self.connection.as_mut()?.take_whole_body()?;
+        self.finish();
+        Some(whole)
+    }
+
+    pub(super) fn remaining(&self) -> Option<u64> {
+        self.connection.as_ref().map_or(Some(0), |connection| connection.remaining())
+    }
+
+    fn finish(&mut self) {
+        if let Some(connection) = self.connection.take().filter(|connection| connection.is_reusable()) {
+            self.worker.pool.borrow_mut().put(&self.endpoint, connection);
+        }
+    }
+}
+
+// === impl Body ===
+
+impl Body {
+    pub(super) const fn full(bytes: Bytes, busy: Busy) -> Self {
+        Self { kind: Kind::Full(Some(bytes)), _busy: busy }
+    }
+
+    pub(super) const fn passing(passing: Box<Passing>, busy: Busy) -> Self {
+        Self { kind: Kind::Passing(passing), _busy: busy }
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut self.kind {
+            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Passing(passing) => passing.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Kind::Passing(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let held = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        match &self.kind {
+            Kind::Full(bytes) => SizeHint::with_exact(held(bytes)),
+            Kind::Passing(passing) => {
+                let held = held(&passing.held);
+                match passing.source.remaining() {
+                    Some(remaining) => SizeHint::with_exact(held + remaining),
+                    None => {
+                        let mut hint = SizeHint::new();
+                        hint.set_lower(held);
+                        hint
+                    }
+                }
+            }
+        }
+    }
+}
+
+// === impl Passing ===
+
+impl Passing {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(bytes) = self.held.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        match self.source.poll_frame(cx) {
+            Poll::Ready(None) => {
+                self.record.complete();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                self.timer.set(None);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            // A client that stops sending is not the backend's fault.
+            Poll::Ready(Some(Err(Trouble::Request))) => Poll::Ready(Some(Err(Broken))),
+            Poll::Ready(Some(Err(Trouble::Broken | Trouble::Malformed))) => {
+                Poll::Ready(Some(Err(self.break_off())))
+            }
+            Poll::Pending => {
+                if !self.timer.is_set() {
+                    self.timer.set(Some(Instant::now() + self.idle));
+                }
+                self.timer.poll_passed(cx).map(|()| Some(Err(self.break_off())))
+            }
+        }
+    }
+
+    fn break_off(&mut self) -> Broken {
+        self.source.endpoint.failed();
+        self.record.fail(Class::Error);
+        Broken
+    }
+}

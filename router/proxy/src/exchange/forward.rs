@@ -1,0 +1,341 @@
+//! What a proxy must take out of and put into a request (RFC 9110 §7.6).
+
+use hyper::{
+    HeaderMap, Method, Version,
+    header::{self, HeaderName, HeaderValue},
+    http::request,
+};
+use std::{io::Write, net::IpAddr};
+
+/// Who asks, and by which way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hop<'a> {
+    /// Where the connection comes from.
+    pub(super) client: IpAddr,
+    /// `http` or `https`.
+    pub(super) scheme: &'static str,
+    /// As the client wrote it.
+    pub(super) host: &'a [u8],
+    /// A protocol to change to, where the route allows it.
+    pub(super) upgrade: Option<&'a HeaderValue>,
+    /// Random, for a request id where the client sent none.
+    pub(super) id: u128,
+    /// Proxies in front of us whose word on the client is taken.
+    pub(super) trusted_hops: usize,
+}
+
+/// How the body of a request is framed towards a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    None,
+    /// `Content-Length` is among the headers.
+    Length,
+    Chunked,
+}
+
+/// Meant for the next hop only, named in `Connection` or not. `Proxy-Authorization` is for a forward proxy, and
+/// `HTTP2-Settings` belongs to an upgrade that is not made.
+pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
+/// The protocol that a client wants to change to. `h2c` and TLS would change what the router itself speaks.
+pub(super) fn upgrade(parts: &request::Parts) -> Option<&HeaderValue> {
+    let protocol = parts.headers.get(header::UPGRADE)?;
+    let names = |name: &str| {
+        let mut lines = parts.headers.get_all(header::CONNECTION).iter();
+        lines.any(|line| {
+            line.as_bytes()
+                .split(|&b| b == b',')
+                .any(|token| token.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+        })
+    };
+    let mut offers = protocol.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    let is_ours =
+        |offer: &[u8]| offer.eq_ignore_ascii_case(b"h2c") || offer.to_ascii_lowercase().starts_with(b"tls");
+    let is_wanted = parts.version == Version::HTTP_11 && names("upgrade") && !offers.any(is_ours);
+    is_wanted.then_some(protocol)
+}
+
+/// The address that a client is known by: of the connection, or what the last trusted proxy says.
+pub(super) fn client_address(headers: &HeaderMap, peer: IpAddr, trusted_hops: usize) -> IpAddr {
+    let Some(skipped) = trusted_hops.checked_sub(1) else { return peer };
+    let lines = headers.get_all(X_FORWARDED_FOR).iter();
+    let items: Vec<_> = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).collect();
+    let item = items.iter().rev().nth(skipped).and_then(|item| std::str::from_utf8(item.trim_ascii()).ok());
+    item.and_then(|item| item.parse().ok()).unwrap_or(peer)
+}
+
+/// The head of a request as it is written to a backend that speaks HTTP/1.1.
+pub(super) fn encode(parts: &request::Parts, hop: &Hop<'_>, framing: Framing) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    for part in [parts.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    visit(parts, hop, |name, value| {
+        for part in [name, b": ", value, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    });
+    match (hop.upgrade, framing) {
+        (Some(protocol), _) => {
+            out.extend_from_slice(b"connection: upgrade\r\nupgrade: ");
+            out.extend_from_slice(protocol.as_bytes());
+            out.extend_from_slice(b"\r\n\r\n");
+        }
+        (None, Framing::Chunked) => out.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n"),
+        // Without it some servers wait for a body.
+        (None, Framing::None) if is_usually_with_body(&parts.method) && !has_length(parts) => {
+            out.extend_from_slice(b"content-length: 0\r\n\r\n");
+        }
+        (None, _) => out.extend_from_slice(b"\r\n"),
+    }
+    out
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Calls `put` with every header that the backend gets, but those of the framing.
+fn visit(parts: &request::Parts, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8])) {
+    put(b"host", hop.host);
+    let named = Named::by_connection(&parts.headers);
+    let is_trusted = hop.trusted_hops > 0;
+    let (mut forwarded_for, mut cookies) = (Vec::new(), Vec::new());
+    let (mut has_proto, mut has_host, mut has_id, mut has_via) = (false, false, false, false);
+    let version = via(parts.version);
+    for (name, value) in &parts.headers {
+        let value = value.as_bytes();
+        match name.as_str() {
+            "host" => {}
+            "x-forwarded-for" if is_trusted => join(&mut forwarded_for, value, b", "),
+            "x-forwarded-proto" if is_trusted => has_proto = true,
+            "x-forwarded-host" if is_trusted => has_host = true,
+            "forwarded" if is_trusted => {}
+            // Whoever is not a trusted proxy could claim to be anybody.
+            "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-forwarded-port"
+            | "x-real-ip" | "forwarded" => continue,
+            "te" if !names_trailers(value) => continue,
+            "te" => {
+                put(b"te", b"trailers");
+                continue;
+            }
+            "via" if !has_via => {
+                has_via = true;
+                put(b"via", &[value, b", ", version].concat());
+                continue;
+            }
+            "x-request-id" => has_id = true,
+            // HTTP/2 may send a line for each cookie (RFC 9113 §8.2.3).
+            "cookie" if parts.version == Version::HTTP_2 => {
+                join(&mut cookies, value, b"; ");
+                continue;
+            }
+            other if other.contains('_') && is_disguised(other) => continue,
+            _ if is_hop_by_hop(name) || named.contains(name) => continue,
+            _ => {}
+        }
+        if !matches!(name.as_str(), "host" | "x-forwarded-for") {
+            put(name.as_str().as_bytes(), value);
+        }
+    }
+    join_address(&mut forwarded_for, hop.client);
+    put(b"x-forwarded-for", &forwarded_for);
+    if !has_proto {
+        put(b"x-forwarded-proto", hop.scheme.as_bytes());
+    }
+    if !has_host {
+        put(b"x-forwarded-host", hop.host);
+    }
+    if !has_via {
+        put(b"via", version);
+    }
+    if !cookies.is_empty() {
+        put(b"cookie", &cookies);
+    }
+    if !has_id {
+        put(b"x-request-id", &hex(hop.id));
+    }
+}
+
+fn join(list: &mut Vec<u8>, item: &[u8], separator: &[u8]) {
+    if !list.is_empty() {
+        list.extend_from_slice(separator);
+    }
+    list.extend_from_slice(item);
+}
+
+fn join_address(list: &mut Vec<u8>, address: IpAddr) {
+    join(list, b"", b", ");
+    // Writing to memory does not fail.
+    let _ = write!(list, "{address}");
+}
+
+const fn via(version: Version) -> &'static [u8] {
+    match version {
+        Version::HTTP_10 => b"1.0 huidu",
+        Version::HTTP_2 => b"2.0 huidu",
+        _ => b"1.1 huidu",
+    }
+}
+
+fn names_trailers(value: &[u8]) -> bool {
+    value.split(|&byte| byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
+/// Backends that see headers as variables (CGI, WSGI) take '_' for '-'; what only a proxy may say must not come in
+/// that way.
+fn is_disguised(name: &str) -> bool {
+    let plain = name.replace('_', "-");
+    plain.starts_with("x-forwarded-") || matches!(plain.as_str(), "x-real-ip" | "forwarded" | "host" | "via")
+}
+
+const fn is_usually_with_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+}
+
+fn has_length(parts: &request::Parts) -> bool {
+    parts.headers.contains_key(header::CONTENT_LENGTH)
+}
+
+fn hex(number: u128) -> [u8; 32] {
+    let mut text = [b'0'; 32];
+    for (digit, place) in text.iter_mut().zip((0..32_u32).rev()) {
+        let nibble = u8::try_from(number >> (4 * place) & 0xF).unwrap_or(0);
+        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+    }
+    text
+}
+
+/// What `Connection` names: usually nothing.
+struct Named(Vec<HeaderName>);
+
+// === impl Named ===
+
+impl Named {
+    fn by_connection(headers: &HeaderMap) -> Self {
+        let mut named = Vec::new();
+        for line in headers.get_all(header::CONNECTION) {
+            for token in line.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+                if token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close") {
+                    continue;
+                }
+                // The length of the body is not for the client to take away.
+                named.extend(
+                    HeaderName::from_bytes(token).ok().filter(|name| *name != header::CONTENT_LENGTH),
+                );
+            }
+        }
+        Self(named)
+    }
+
+    fn contains(&self, name: &HeaderName) -> bool {
+        self.0.contains(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::Request;
+
+    fn encoded(request: request::Builder, trusted_hops: usize) -> String {
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let client = [192, 0, 2, 1].into();
+        let host = parts.headers.get("host").map_or(&b""[..], |host| host.as_bytes());
+        let hop = Hop { client, scheme: "http", host, upgrade: None, id: 0xAB, trusted_hops };
+        String::from_utf8(encode(&parts, &hop, Framing::None)).unwrap()
+    }
+
+    #[test]
+    fn hop_by_hop_headers_and_what_connection_names_end_here() {
+        let request = Request::get("/")
+            .header("host", "a")
+            .header("connection", "close, X-Secret")
+            .header("connection", "x-other, x-forwarded-for, host, content-length")
+            .header("x-secret", "1")
+            .header("x-other", "1")
+            .header("keep-alive", "timeout=5")
+            .header("proxy-connection", "keep-alive")
+            .header("proxy-authorization", "Basic x")
+            .header("te", "gzip, trailers")
+            .header("upgrade", "h2c")
+            .header("http2-settings", "x")
+            .header("content-length", "0")
+            .header("x-kept", "1");
+        let expected = "GET / HTTP/1.1\r\nhost: a\r\nte: trailers\r\ncontent-length: 0\r\nx-kept: 1\r\n\
+                        x-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: a\r\n\
+                        via: 1.1 huidu\r\nx-request-id: 000000000000000000000000000000ab\r\n\r\n";
+        assert_eq!(encoded(request, 0), expected);
+    }
+
+    fn behind_a_proxy() -> request::Builder {
+        Request::get("/")
+            .header("host", "Blog.Example:8080")
+            .header("origin", "http://Blog.Example:8080")
+            .header("x-forwarded-for", "198.51.100.7")
+            .header("x-forwarded-proto", "https")
+            .header("x-forwarded-host", "public.example")
+            .header("x_forwarded_for", "127.0.0.1")
+            .header("x-real-ip", "127.0.0.1")
+            .header("via", "1.0 first")
+            .header("x-request-id", "given")
+    }
+
+    #[test]
+    fn nobody_is_believed_who_is_not_a_trusted_proxy() {
+        let text = encoded(behind_a_proxy(), 0);
+        for line in [
+            "host: Blog.Example:8080",
+            "origin: http://Blog.Example:8080",
+            "x-forwarded-for: 192.0.2.1",
+            "x-forwarded-proto: http",
+            "x-forwarded-host: Blog.Example:8080",
+            "via: 1.0 first, 1.1 huidu",
+            "x-request-id: given",
+        ] {
+            assert!(text.contains(&format!("\r\n{line}\r\n")), "{line:?} is not in {text}");
+        }
+        assert!(!text.contains("198.51") && !text.contains("127.0.0.1"), "{text}");
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed() {
+        let text = encoded(behind_a_proxy(), 1);
+        for line in [
+            "x-forwarded-for: 198.51.100.7, 192.0.2.1",
+            "x-forwarded-proto: https",
+            "x-forwarded-host: public.example",
+        ] {
+            assert!(text.contains(&format!("\r\n{line}\r\n")), "{line:?} is not in {text}");
+        }
+        assert!(!text.contains("x_forwarded_for"), "{text}");
+    }
+
+    #[test]
+    fn the_client_is_who_the_last_trusted_proxy_says() {
+        let peer = [192, 0, 2, 1].into();
+        let headers =
+            HeaderMap::from_iter([(X_FORWARDED_FOR, "10.9.9.9, 198.51.100.7, 10.0.0.1".parse().unwrap())]);
+        for (hops, expected) in [(0, "192.0.2.1"), (1, "10.0.0.1"), (2, "198.51.100.7"), (9, "192.0.2.1")] {
+            assert_eq!(client_address(&headers, peer, hops).to_string(), expected, "{hops} hops");
+        }
+    }
+
+    #[test]
+    fn cookies_that_http_2_sent_apart_come_together() {
+        let request =
+            Request::get("/").version(Version::HTTP_2).header("cookie", "a=1").header("cookie", "b=2");
+        assert!(encoded(request, 0).contains("\r\ncookie: a=1; b=2\r\n"));
+    }
+}

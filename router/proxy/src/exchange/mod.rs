@@ -1,0 +1,15 @@
+//! The life of one request, from its checked head to the last byte of its answer.
+
+mod answer;
+mod attempt;
+mod body;
+mod choose;
+mod failure;
+mod forward;
+mod guard;
+mod record;
+mod run;
+
+pub(crate) use forward::is_hop_by_hop;
+pub(crate) use record::Record;
+pub(crate) use run::handle;

@@ -1,0 +1,204 @@
+use super::{
+    answer,
+    attempt::Answered,
+    body::{Body, Passing},
+    choose::{self, Chosen},
+    failure::Failure,
+    forward::{self, Framing, Hop},
+    record::{Attempt, Record},
+};
+use crate::{
+    downstream::{Busy, Client, REFUSED_METHOD, Tunnel},
+    lifecycle::Phase,
+    routes::Pending,
+    timers::Timer,
+    upstream::h1::RequestBody,
+    worker::Worker,
+};
+use bytes::Bytes;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Body as _, Incoming},
+    header,
+    http::request,
+};
+use rand::RngExt;
+use split::Track;
+use std::{convert::Infallible, rc::Rc, time::Instant};
+
+/// One request: what is sent, where it was sent already, and how long it may take.
+pub(super) struct Exchange {
+    pub(super) worker: Rc<Worker>,
+    client: Rc<Client>,
+    pub(super) method: Method,
+    /// The head as it is written to a backend.
+    pub(super) head: Vec<u8>,
+    pub(super) body: RequestBody,
+    /// A byte of it was written to a backend.
+    pub(super) was_sent: bool,
+    /// Sending it twice does no harm, and all of it is at hand.
+    is_repeatable: bool,
+    pub(super) wants_upgrade: bool,
+    /// Endpoints that failed this request.
+    pub(super) tried: Vec<u64>,
+    pub(super) deadline: Instant,
+    pub(super) timer: Timer,
+}
+
+/// The most endpoints that are asked, on both tracks together.
+const ATTEMPTS_MAX: usize = 4;
+
+/// Answers one request. It never fails: whatever happens becomes a response.
+pub(crate) async fn handle(
+    client: Rc<Client>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let response = respond(&client, request).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(response);
+    }
+    client.stays_http();
+    let is_last = client.worker.phase.get() >= Phase::Draining || client.is_last();
+    Ok(if is_last { answer::close(response) } else { response })
+}
+
+async fn respond(client: &Rc<Client>, request: Request<Incoming>) -> Response<Body> {
+    let busy = client.busy();
+    if request.method().as_str() == REFUSED_METHOD {
+        let (status, why) = client.refusal();
+        return answer::close(answer::text(status, why, busy));
+    }
+    let (parts, body) = request.into_parts();
+    let worker = &client.worker;
+    let trusted_hops = worker.shared.settings.trusted_hops;
+    let address = forward::client_address(&parts.headers, client.address.ip(), trusted_hops);
+    let upgrade = forward::upgrade(&parts).cloned();
+    let host = parts.headers.get(header::HOST).cloned();
+    let host = host.as_ref().map_or(&b""[..], |host| host.as_bytes());
+    let chosen = match choose::first(worker, &parts, host, address) {
+        Ok(chosen) => chosen,
+        Err((status, text)) => return answer::text(status, text, busy),
+    };
+    let hop = Hop {
+        client: client.address.ip(),
+        scheme: client.scheme,
+        host,
+        upgrade: upgrade.as_ref(),
+        id: worker.rng.borrow_mut().random(),
+        trusted_hops,
+    };
+    let exchange = Exchange::new(client, parts, body, (&hop, &chosen));
+    exchange.run(chosen, busy).await
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    fn new(
+        client: &Rc<Client>,
+        parts: request::Parts,
+        body: Incoming,
+        (hop, chosen): (&Hop<'_>, &Chosen),
+    ) -> Self {
+        let is_empty = body.is_end_stream();
+        let framing = match () {
+            () if is_empty => Framing::None,
+            () if parts.headers.contains_key(header::CONTENT_LENGTH) => Framing::Length,
+            () => Framing::Chunked,
+        };
+        let body = match framing {
+            Framing::None => RequestBody::Empty,
+            Framing::Length => RequestBody::Length(body),
+            Framing::Chunked => RequestBody::Chunked(body),
+        };
+        let worker = Rc::clone(&client.worker);
+        Self {
+            timer: worker.timers.timer(),
+            worker,
+            client: Rc::clone(client),
+            head: forward::encode(&parts, hop, framing),
+            body,
+            was_sent: false,
+            is_repeatable: is_empty && parts.method.is_idempotent(),
+            wants_upgrade: hop.upgrade.is_some(),
+            method: parts.method,
+            tried: Vec::new(),
+            deadline: Instant::now() + chosen.route.timeouts().request.get(),
+        }
+    }
+
+    pub(super) const fn is_repeatable(&self) -> bool {
+        self.is_repeatable
+    }
+
+    /// Whether the request may go to a backend now without the risk that it is carried out twice.
+    pub(super) const fn can_send(&self) -> bool {
+        self.is_repeatable || !self.was_sent
+    }
+
+    /// Attempt after attempt until there is an answer.
+    async fn run(mut self, chosen: Chosen, busy: Busy) -> Response<Body> {
+        let (mut record, mut picked) = chosen.begin(Attempt::First);
+        for attempts in 1.. {
+            let failure = match self.attempt(&mut record, picked).await {
+                Ok(answered) => return self.pass_on(answered, record, busy),
+                Err(failure) => failure,
+            };
+            let next = if attempts < ATTEMPTS_MAX { self.next(&record, failure) } else { None };
+            let Some(next) = next else { return give_up(&mut record, failure, busy) };
+            (record, picked) = self.change(record, failure, next);
+        }
+        answer::text(StatusCode::BAD_GATEWAY, "the service could not be reached\n", busy)
+    }
+
+    /// Where to go after a failure: another endpoint of the track, and from a canary to stable.
+    fn next(&self, record: &Record, failure: Failure) -> Option<Chosen> {
+        if !self.can_send() || Instant::now() >= self.deadline {
+            return None;
+        }
+        let tracks: &[Track] = match (record.track(), failure) {
+            // A track without endpoints keeps its share; nobody asked to spill it over.
+            (_, Failure::NoEndpoint | Failure::Request) => &[],
+            (Track::Canary, Failure::Status(_) | Failure::Timeout | Failure::Malformed) => &[Track::Stable],
+            (Track::Canary, Failure::Connect | Failure::Reset) => &[Track::Canary, Track::Stable],
+            (Track::Stable, Failure::Connect | Failure::Reset | Failure::Malformed) => &[Track::Stable],
+            (Track::Stable, Failure::Timeout | Failure::Status(_)) => &[],
+        };
+        choose::next(&self.worker, &record.route().spec.name, tracks, &self.tried)
+    }
+
+    /// The next attempt is counted before the last one ends, so that the request is in flight all the time.
+    fn change(&self, record: Record, failure: Failure, next: Chosen) -> (Record, Option<Pending>) {
+        if record.track() == Track::Canary && next.track == Track::Stable {
+            self.worker.shared.metrics.count_failover(&next.route.spec.name, failure.reason());
+        }
+        let next = next.begin(Attempt::Later);
+        record.give_up(failure.class());
+        next
+    }
+
+    fn pass_on(self, answered: Answered, mut record: Record, busy: Busy) -> Response<Body> {
+        let Answered { response, held, mut source } = answered;
+        let idle = record.route().timeouts().idle.get();
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(connection) = source.connection.take()
+        {
+            record.complete();
+            self.client.tunnel(Tunnel { connection, record, timer: self.timer, idle });
+        } else if source.connection.is_none() {
+            record.complete();
+        } else {
+            let passing = Box::new(Passing { held, source, record, timer: self.timer, idle });
+            return response.map(|()| Body::passing(passing, busy));
+        }
+        response.map(|()| Body::full(held.unwrap_or_else(Bytes::new), busy))
+    }
+}
+
+fn give_up(record: &mut Record, failure: Failure, busy: Busy) -> Response<Body> {
+    record.fail(failure.class());
+    let (status, text) = failure.answer();
+    let response = answer::text(status, text, busy);
+    // The rest of a broken request can't be told from the next one.
+    if failure == Failure::Request { answer::close(response) } else { response }
+}

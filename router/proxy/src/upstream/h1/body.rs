@@ -1,0 +1,352 @@
+use super::{ResponseHead, Trouble};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use hyper::{
+    HeaderMap, Method, StatusCode,
+    body::{Body as _, Frame, Incoming},
+    header::{self, HeaderName, HeaderValue},
+};
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// What follows the head of a request.
+pub(crate) enum RequestBody {
+    /// Nothing.
+    Empty,
+    /// As many bytes as `Content-Length` says.
+    Length(Incoming),
+    /// Chunks, ended by the last one.
+    Chunked(Incoming),
+    /// The last chunk is out.
+    Ended,
+}
+
+/// Takes the framing off a response.
+#[derive(Debug)]
+pub(super) enum Decoder {
+    Done,
+    Length(u64),
+    Chunked(Chunk),
+    UntilClose,
+}
+
+#[derive(Debug)]
+pub(super) enum Chunk {
+    Size,
+    Data(u64),
+    /// The end of the line after the data of a chunk.
+    DataEnd,
+    Trailers,
+}
+
+/// One step of decoding.
+pub(super) enum Chunks {
+    Frame(Frame<Bytes>),
+    More,
+    End,
+}
+
+/// The longest line of a chunk's size with its extension.
+const SIZE_LINE_MAX: usize = 256;
+
+/// The longest trailer section.
+const TRAILERS_MAX: usize = 8 * 1024;
+
+// === impl RequestBody ===
+
+impl RequestBody {
+    pub(super) const fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty | Self::Ended)
+    }
+
+    /// The next bytes to write, with their framing.
+    pub(super) fn poll_encoded(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Trouble>>> {
+        let (incoming, is_chunked) = match self {
+            Self::Empty | Self::Ended => return Poll::Ready(None),
+            Self::Length(incoming) => (incoming, false),
+            Self::Chunked(incoming) => (incoming, true),
+        };
+        let frame = match Pin::new(incoming).poll_frame(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(Trouble::Request))),
+            Poll::Ready(Some(Ok(frame))) => Some(frame),
+            Poll::Ready(None) => None,
+        };
+        let encoded = match frame.map(Frame::into_data) {
+            Some(Ok(data)) if !is_chunked => data,
+            Some(Ok(data)) => chunk(&data),
+            Some(Err(frame)) if is_chunked => {
+                *self = Self::Ended;
+                last_chunk(frame.into_trailers().ok().as_ref())
+            }
+            None if is_chunked => {
+                *self = Self::Ended;
+                last_chunk(None)
+            }
+            Some(Err(_)) | None => return Poll::Ready(None),
+        };
+        Poll::Ready(Some(Ok(encoded)))
+    }
+}
+
+fn chunk(data: &Bytes) -> Bytes {
+    if data.is_empty() {
+        // A chunk of nothing would end the body.
+        return Bytes::new();
+    }
+    let mut encoded = BytesMut::with_capacity(data.len() + 20);
+    encoded.put_slice(format!("{:x}\r\n", data.len()).as_bytes());
+    encoded.put_slice(data);
+    encoded.put_slice(b"\r\n");
+    encoded.freeze()
+}
+
+fn last_chunk(trailers: Option<&HeaderMap>) -> Bytes {
+    let mut encoded = BytesMut::from(&b"0\r\n"[..]);
+    for (name, value) in trailers.into_iter().flatten().filter(|(name, _)| may_trail(name)) {
+        encoded.put_slice(name.as_str().as_bytes());
+        encoded.put_slice(b": ");
+        encoded.put_slice(value.as_bytes());
+        encoded.put_slice(b"\r\n");
+    }
+    encoded.put_slice(b"\r\n");
+    encoded.freeze()
+}
+
+/// Fields that frame or route a message must not come after it (RFC 9110 §6.5.1).
+fn may_trail(name: &HeaderName) -> bool {
+    let forbidden = [
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::CONTENT_RANGE,
+        header::HOST,
+        header::AUTHORIZATION,
+        header::COOKIE,
+        header::SET_COOKIE,
+        header::TRAILER,
+        header::TE,
+        header::EXPECT,
+    ];
+    !forbidden.contains(name) && !crate::exchange::is_hop_by_hop(name)
+}
+
+// === impl Decoder ===
+
+impl Decoder {
+    pub(super) fn new(head: &ResponseHead, method: &Method) -> Self {
+        let has_none = method == Method::HEAD
+            || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || head.status.is_informational();
+        match head.length {
+            _ if has_none => Self::Done,
+            _ if head.is_chunked => Self::Chunked(Chunk::Size),
+            Some(0) => Self::Done,
+            Some(length) => Self::Length(length),
+            None => Self::UntilClose,
+        }
+    }
+
+    pub(super) const fn remaining(&self) -> Option<u64> {
+        match self {
+            Self::Done => Some(0),
+            Self::Length(length) => Some(*length),
+            Self::Chunked(_) | Self::UntilClose => None,
+        }
+    }
+
+    /// Takes the next piece from `input`.
+    pub(super) fn decode(&mut self, input: &mut BytesMut) -> Result<Chunks, Trouble> {
+        match self {
+            Self::Done => Ok(Chunks::End),
+            Self::UntilClose if input.is_empty() => Ok(Chunks::More),
+            Self::UntilClose => Ok(data(input.split().freeze())),
+            Self::Length(_) if input.is_empty() => Ok(Chunks::More),
+            Self::Length(left) => {
+                let taken = take(input, left);
+                if *left == 0 {
+                    *self = Self::Done;
+                }
+                Ok(data(taken))
+            }
+            Self::Chunked(chunk) => {
+                let step = chunk.decode(input)?;
+                if matches!(&step, Chunks::End)
+                    || matches!(&step, Chunks::Frame(frame) if frame.is_trailers())
+                {
+                    *self = Self::Done;
+                }
+                Ok(step)
+            }
+        }
+    }
+}
+
+// === impl Chunk ===
+
+impl Chunk {
+    fn decode(&mut self, input: &mut BytesMut) -> Result<Chunks, Trouble> {
+        loop {
+            match self {
+                Self::Size => {
+                    let Some(line) = line(input, SIZE_LINE_MAX)? else { return Ok(Chunks::More) };
+                    *self = match size(&line)? {
+                        0 => Self::Trailers,
+                        size => Self::Data(size),
+                    };
+                }
+                Self::Data(_) if input.is_empty() => return Ok(Chunks::More),
+                Self::Data(left) => {
+                    let taken = take(input, left);
+                    if *left == 0 {
+                        *self = Self::DataEnd;
+                    }
+                    return Ok(data(taken));
+                }
+                Self::DataEnd => match line(input, 0)? {
+                    Some(_) => *self = Self::Size,
+                    None => return Ok(Chunks::More),
+                },
+                Self::Trailers => return trailers(input),
+            }
+        }
+    }
+}
+
+/// A line without its end, which is CR LF; it has at most `max` bytes.
+fn line(input: &mut BytesMut, max: usize) -> Result<Option<Bytes>, Trouble> {
+    let Some(end) = memchr::memchr(b'\n', input) else {
+        return if input.len() > max + 1 { Err(Trouble::Malformed) } else { Ok(None) };
+    };
+    let line = input.split_to(end + 1).freeze();
+    let length =
+        line.len().checked_sub(2).filter(|&length| length <= max && line.get(length) == Some(&b'\r'));
+    length.map(|length| Some(line.slice(..length))).ok_or(Trouble::Malformed)
+}
+
+fn size(line: &[u8]) -> Result<u64, Trouble> {
+    let digits = line.split(|&byte| byte == b';').next().unwrap_or_default();
+    let is_hex = (1..=15).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit);
+    let text = std::str::from_utf8(digits).ok().filter(|_| is_hex);
+    text.and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or(Trouble::Malformed)
+}
+
+fn trailers(input: &mut BytesMut) -> Result<Chunks, Trouble> {
+    if input.starts_with(b"\r\n") {
+        input.advance(2);
+        return Ok(Chunks::End);
+    }
+    let mut lines = [httparse::EMPTY_HEADER; 32];
+    match httparse::parse_headers(input, &mut lines) {
+        Ok(httparse::Status::Complete((length, lines))) if length <= TRAILERS_MAX => {
+            let mut map = HeaderMap::with_capacity(lines.len());
+            for line in lines {
+                let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Trouble::Malformed)?;
+                let value = HeaderValue::from_bytes(line.value).map_err(|_| Trouble::Malformed)?;
+                if may_trail(&name) {
+                    map.append(name, value);
+                }
+            }
+            input.advance(length);
+            Ok(Chunks::Frame(Frame::trailers(map)))
+        }
+        Ok(httparse::Status::Partial) if input.len() <= TRAILERS_MAX => Ok(Chunks::More),
+        _ => Err(Trouble::Malformed),
+    }
+}
+
+fn take(input: &mut BytesMut, left: &mut u64) -> Bytes {
+    let length = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+    *left -= length as u64;
+    input.split_to(length).freeze()
+}
+
+fn data(bytes: Bytes) -> Chunks {
+    Chunks::Frame(Frame::data(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Feeds `text` in pieces; the data, the names of trailers, and what is left over.
+    fn decode(text: &[u8], piece: usize) -> Result<(Vec<u8>, Vec<String>, usize), Trouble> {
+        let mut decoder = Decoder::Chunked(Chunk::Size);
+        let (mut input, mut data, mut names) = (BytesMut::new(), Vec::new(), Vec::new());
+        for piece in text.chunks(piece) {
+            input.extend_from_slice(piece);
+            loop {
+                match decoder.decode(&mut input)? {
+                    Chunks::More => break,
+                    Chunks::End => return Ok((data, names, input.len())),
+                    Chunks::Frame(frame) => match frame.into_data() {
+                        Ok(bytes) => data.extend_from_slice(&bytes),
+                        Err(frame) => {
+                            names.extend(frame.into_trailers().unwrap().keys().map(HeaderName::to_string));
+                        }
+                    },
+                }
+            }
+        }
+        Err(Trouble::Broken)
+    }
+
+    const BODY: &[u8] =
+        b"5\r\nhello\r\n6;x=\"y\"\r\n world\r\n0\r\nGrpc-Status: 0\r\nContent-Length: 5\r\n\r\n";
+
+    #[test]
+    fn chunks_and_trailers_are_read_however_they_are_cut() {
+        for piece in 1..=BODY.len() {
+            let (data, names, left) = decode(BODY, piece).unwrap();
+            assert_eq!((data.as_slice(), left), (&b"hello world"[..], 0), "pieces of {piece}");
+            assert_eq!(names, ["grpc-status"], "framing does not come after the body");
+        }
+    }
+
+    #[test]
+    fn loose_framing_is_malformed() {
+        for bad in [
+            "5\nhello",
+            "5 \r\nhello",
+            "+5\r\nhello",
+            "\r\n",
+            "g\r\n",
+            "5\r\nhello\n",
+            "5\r\nhelloX\r\n",
+            "0x5\r\n",
+            "-1\r\n",
+            "fffffffffffffffff\r\n",
+            "0\r\nX : y\r\n\r\n",
+        ] {
+            assert!(matches!(decode(bad.as_bytes(), bad.len()), Err(Trouble::Malformed)), "{bad:?}");
+        }
+        let endless = format!("5;{}", "x".repeat(SIZE_LINE_MAX));
+        assert!(matches!(decode(endless.as_bytes(), 16), Err(Trouble::Malformed)));
+        let trailers = format!("0\r\nX: {}", "y".repeat(TRAILERS_MAX));
+        assert!(matches!(decode(trailers.as_bytes(), 1_000), Err(Trouble::Malformed)));
+    }
+
+    #[test]
+    fn an_empty_piece_does_not_end_a_chunked_request() {
+        assert!(chunk(&Bytes::new()).is_empty());
+        assert_eq!(&chunk(&Bytes::from_static(b"0123456789"))[..], b"a\r\n0123456789\r\n");
+        assert_eq!(&last_chunk(None)[..], b"0\r\n\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_alike_however_they_are_cut(
+            junk in proptest::collection::vec(any::<u8>(), 0..20),
+            at in 0..BODY.len(),
+            piece in 1_usize..20,
+        ) {
+            let mut bytes = BODY.to_vec();
+            bytes.splice(at..at, junk);
+            let whole = decode(&bytes, bytes.len()).ok().map(|(data, names, _)| (data, names));
+            let cut = decode(&bytes, piece).ok().map(|(data, names, _)| (data, names));
+            prop_assert_eq!(whole, cut);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+use super::Trouble;
+use bytes::{Bytes, BytesMut};
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{self, HeaderName, HeaderValue},
+};
+
+/// The head of a response without what concerns the connection only.
+pub(crate) struct ResponseHead {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// `Content-Length`.
+    pub(super) length: Option<u64>,
+    /// `Transfer-Encoding: chunked`.
+    pub(super) is_chunked: bool,
+    /// The backend will close the connection.
+    pub(super) closes: bool,
+    /// `Upgrade`, as far as it is an answer to one.
+    pub(crate) upgrade: Option<HeaderValue>,
+}
+
+/// The most header lines of a response.
+const LINES_MAX: usize = 100;
+
+/// The longest head of a response.
+const BYTES_MAX: usize = 64 * 1024;
+
+// === impl ResponseHead ===
+
+impl ResponseHead {
+    /// Takes a head from the front of `input`. `None`: it is not all there yet.
+    pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Self>, Trouble> {
+        let mut lines = [httparse::EMPTY_HEADER; LINES_MAX];
+        let mut response = httparse::Response::new(&mut lines);
+        // httparse takes bare line feeds and empty lines before the response.
+        if input.first().is_some_and(|&byte| byte != b'H') {
+            return Err(Trouble::Malformed);
+        }
+        let length = match response.parse(input) {
+            Ok(httparse::Status::Complete(length)) if length <= BYTES_MAX => length,
+            Ok(httparse::Status::Partial) if input.len() <= BYTES_MAX => return Ok(None),
+            _ => return Err(Trouble::Malformed),
+        };
+        let code = response.code.and_then(|code| StatusCode::from_u16(code).ok());
+        let status = code.filter(|status| status.as_u16() < 600).ok_or(Trouble::Malformed)?;
+        let is_http_10 = response.version == Some(0);
+        let base = input.as_ptr().addr();
+        let places = response.headers.iter().map(|line| Place::of(line, base));
+        // The places are offsets into the head, so that the values can share its buffer.
+        let mut placed = [Place::default(); LINES_MAX];
+        let count = response.headers.len();
+        placed.iter_mut().zip(places).for_each(|(slot, place)| *slot = place);
+        let bytes = input.split_to(length).freeze();
+        if has_bare_line_feed(&bytes) {
+            return Err(Trouble::Malformed);
+        }
+        Self::collect(status, is_http_10, &bytes, placed.get(..count).unwrap_or_default()).map(Some)
+    }
+
+    fn collect(
+        status: StatusCode,
+        is_http_10: bool,
+        bytes: &Bytes,
+        places: &[Place],
+    ) -> Result<Self, Trouble> {
+        let headers = HeaderMap::with_capacity(places.len());
+        let (length, is_chunked, upgrade) = (None, false, None);
+        let mut head = Self { status, headers, length, is_chunked, closes: is_http_10, upgrade };
+        let mut named: Vec<HeaderName> = Vec::new();
+        for place in places {
+            let name = bytes.get(place.name.0..place.name.1).unwrap_or_default();
+            let name = HeaderName::from_bytes(name).map_err(|_| Trouble::Malformed)?;
+            let value = HeaderValue::from_maybe_shared(bytes.slice(place.value.0..place.value.1));
+            let value = value.map_err(|_| Trouble::Malformed)?;
+            head.add(name, value, is_http_10, &mut named)?;
+        }
+        for name in named {
+            head.headers.remove(name);
+        }
+        if head.is_chunked && head.length.is_some() {
+            return Err(Trouble::Malformed);
+        }
+        Ok(head)
+    }
+
+    fn add(
+        &mut self,
+        name: HeaderName,
+        value: HeaderValue,
+        is_http_10: bool,
+        named: &mut Vec<HeaderName>,
+    ) -> Result<(), Trouble> {
+        if name == header::CONTENT_LENGTH {
+            let length = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+            let length = length.and_then(|text| text.parse().ok()).ok_or(Trouble::Malformed)?;
+            if self.length.replace(length).is_some() {
+                return Err(Trouble::Malformed);
+            }
+        } else if name == header::TRANSFER_ENCODING {
+            if self.is_chunked || is_http_10 || !value.as_bytes().eq_ignore_ascii_case(b"chunked") {
+                return Err(Trouble::Malformed);
+            }
+            self.is_chunked = true;
+            return Ok(());
+        } else if name == header::CONNECTION {
+            for token in value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+                if token.eq_ignore_ascii_case(b"close") {
+                    self.closes = true;
+                } else if !token.eq_ignore_ascii_case(b"keep-alive") {
+                    named.extend(
+                        HeaderName::from_bytes(token).ok().filter(|name| *name != header::CONTENT_LENGTH),
+                    );
+                }
+            }
+            return Ok(());
+        } else if name == header::UPGRADE {
+            self.upgrade = Some(value);
+            return Ok(());
+        } else if crate::exchange::is_hop_by_hop(&name) {
+            return Ok(());
+        }
+        self.headers.append(name, value);
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Place {
+    name: (usize, usize),
+    value: (usize, usize),
+}
+
+// === impl Place ===
+
+impl Place {
+    fn of(line: &httparse::Header<'_>, base: usize) -> Self {
+        let range = |start: *const u8, length: usize| (start.addr() - base, start.addr() - base + length);
+        Self {
+            name: range(line.name.as_ptr(), line.name.len()),
+            value: range(line.value.as_ptr(), line.value.len()),
+        }
+    }
+}
+
+/// Every line of a head ends with CR LF.
+fn has_bare_line_feed(head: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', head)
+        .any(|at| at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Option<ResponseHead>, Trouble> {
+        ResponseHead::parse(&mut BytesMut::from(text))
+    }
+
+    #[test]
+    fn headers_are_kept_and_those_of_the_connection_are_not() {
+        let text = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: x-hop, close\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\
+                    Set-Cookie: a=1\r\nset-cookie: b=2\r\n\r\nhello";
+        let mut input = BytesMut::from(text);
+        let head = ResponseHead::parse(&mut input).unwrap().unwrap();
+        assert_eq!((head.status, head.length, head.closes), (StatusCode::OK, Some(5), true));
+        assert_eq!(head.headers.get_all("set-cookie").iter().count(), 2);
+        assert_eq!(head.headers.len(), 3, "{:?}", head.headers);
+        assert_eq!(&input[..], b"hello");
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_malformed() {
+        for lines in [
+            "Content-Length: 5\r\nContent-Length: 5",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: chunked\r\nContent-Length: 5",
+            "Content-Length: +5",
+            "Content-Length: 5, 5",
+            "Content-Length: -1",
+            "Content-Length:",
+            "Transfer-Encoding: gzip, chunked",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: identity",
+            "X : y",
+            "X: y\r\n folded",
+            "X: y\nY: z",
+            "X: \0",
+            "X",
+        ] {
+            assert!(parse(&format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n")).is_err(), "{lines:?}");
+        }
+        for text in [
+            "HTTP/1.1 600 X\r\n\r\n",
+            "HTTP/1.1 99 X\r\n\r\n",
+            "HTTP/2 200\r\n\r\n",
+            "\r\nHTTP/1.1 200 OK\r\n\r\n",
+            "SSH-2.0",
+        ] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+        assert!(parse("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn a_head_has_limits() {
+        assert!(matches!(parse("HTTP/1.1 200 OK\r\nX: "), Ok(None)));
+        assert!(parse(&format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(BYTES_MAX))).is_err());
+        assert!(parse(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(LINES_MAX + 1))).is_err());
+    }
+}

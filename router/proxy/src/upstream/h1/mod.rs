@@ -1,0 +1,266 @@
+//! HTTP/1.1 towards backends.
+//!
+//! A connection has no task of its own: the request that uses it drives it, so no message is passed and nobody is
+//! woken on the way. The head of the request is one buffer that can be sent again to another endpoint. Responses
+//! are read more strictly than hyper's client does it: what could be read in two ways is an error of the backend.
+
+mod body;
+mod head;
+
+pub(crate) use body::RequestBody;
+use body::{Chunks, Decoder};
+pub(crate) use head::ResponseHead;
+
+use bytes::{Buf, Bytes, BytesMut};
+use hyper::body::Frame;
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+use tokio::{io::AsyncWrite, net::TcpStream};
+
+/// A connection, and what is under way on it.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    /// What was read and not yet used.
+    input: BytesMut,
+    /// What is to be written before anything else of the body.
+    output: Bytes,
+    body: RequestBody,
+    /// Bytes of the head that were written.
+    written: usize,
+    decoder: Decoder,
+    sending: Sending,
+    fate: Fate,
+    /// Set by the pool.
+    pub(crate) idle_since: Option<Instant>,
+}
+
+/// How far the request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    Head,
+    Body,
+    Done,
+    /// The backend reads no more; it may have answered nevertheless.
+    Broken,
+}
+
+/// What becomes of the connection after the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Keep,
+    Close,
+}
+
+/// What went wrong on a connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// It broke before the answer was complete.
+    #[error("the connection broke")]
+    Broken,
+    /// What came is not HTTP, or can be read in two ways.
+    #[error("the answer is malformed")]
+    Malformed,
+    /// The body of the request could not be read from the client.
+    #[error("the request broke off")]
+    Request,
+}
+
+/// Read at once: the usual answer of a page fits.
+const READ_MIN: usize = 4 * 1024;
+
+/// A larger buffer for bodies that are under way.
+const READ_BODY: usize = 64 * 1024;
+
+// === impl Connection ===
+
+impl Connection {
+    /// Connects. The caller limits the time.
+    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            input: BytesMut::new(),
+            output: Bytes::new(),
+            body: RequestBody::Empty,
+            written: 0,
+            decoder: Decoder::Done,
+            sending: Sending::Done,
+            fate: Fate::Keep,
+            idle_since: None,
+        })
+    }
+
+    /// Whether an idle connection is still open and silent. Bytes that nobody asked for would be taken for the next
+    /// answer.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        let read = self.stream.try_read(&mut byte);
+        self.input.is_empty() && read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Like [`Self::is_quiet`], but asks the system even when it has not told yet: for requests that can't be repeated.
+    pub(crate) fn is_certainly_quiet(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        let peeked = socket2::SockRef::from(&self.stream).peek(&mut byte);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Gives back memory while idle.
+    pub(crate) fn lighten(&mut self) {
+        self.input = BytesMut::new();
+    }
+
+    /// Begins a request.
+    pub(crate) fn begin(&mut self, body: RequestBody) {
+        self.written = 0;
+        self.output = Bytes::new();
+        self.sending = Sending::Head;
+        self.body = body;
+    }
+
+    /// Gives the body of the request back as long as nothing was written.
+    pub(crate) fn take_unsent(&mut self) -> Option<RequestBody> {
+        (self.written == 0).then(|| std::mem::replace(&mut self.body, RequestBody::Empty))
+    }
+
+    /// Sends the request and reads the head of the response, whichever is possible.
+    pub(crate) fn poll_head(
+        &mut self,
+        head: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<ResponseHead, Trouble>> {
+        self.poll_send(head, cx)?;
+        loop {
+            if !self.input.is_empty()
+                && let Some(head) = ResponseHead::parse(&mut self.input)?
+            {
+                // 100 Continue and hints are between us and the backend; an upgrade is a final answer.
+                if head.status.is_informational() && head.status != hyper::StatusCode::SWITCHING_PROTOCOLS {
+                    continue;
+                }
+                if head.closes {
+                    self.fate = Fate::Close;
+                }
+                return Poll::Ready(Ok(head));
+            }
+            ready!(self.poll_fill(READ_MIN, cx))?;
+        }
+    }
+
+    /// Says how the body of the response is framed; `head.status` and the method decide together.
+    pub(crate) fn expect_body(&mut self, head: &ResponseHead, method: &hyper::Method) {
+        self.decoder = Decoder::new(head, method);
+        if matches!(self.decoder, Decoder::UntilClose) {
+            self.fate = Fate::Close;
+        }
+    }
+
+    /// The whole body, if it was read together with the head.
+    pub(crate) fn take_whole_body(&mut self) -> Option<Bytes> {
+        match self.decoder {
+            Decoder::Done => Some(Bytes::new()),
+            Decoder::Length(length) => {
+                let length = usize::try_from(length).ok().filter(|&length| length <= self.input.len())?;
+                self.decoder = Decoder::Done;
+                Some(self.input.split_to(length).freeze())
+            }
+            Decoder::Chunked(_) | Decoder::UntilClose => None,
+        }
+    }
+
+    /// The next piece of the body of the response, while the rest of the request is sent.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Trouble>>> {
+        if let Err(trouble) = self.poll_send(&[], cx) {
+            return Poll::Ready(Some(Err(trouble)));
+        }
+        loop {
+            match self.decoder.decode(&mut self.input) {
+                Ok(Chunks::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(Chunks::End) => return Poll::Ready(None),
+                Ok(Chunks::More) => {}
+                Err(trouble) => return Poll::Ready(Some(Err(trouble))),
+            }
+            match ready!(self.poll_fill(READ_BODY, cx)) {
+                Ok(()) => {}
+                Err(Trouble::Broken) if matches!(self.decoder, Decoder::UntilClose) => {
+                    self.decoder = Decoder::Done;
+                }
+                Err(trouble) => return Poll::Ready(Some(Err(trouble))),
+            }
+        }
+    }
+
+    /// How many bytes of the body are still to come, where that is stated.
+    pub(crate) const fn remaining(&self) -> Option<u64> {
+        self.decoder.remaining()
+    }
+
+    /// Whether the connection may carry another request.
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.fate == Fate::Keep
+            && self.sending == Sending::Done
+            && self.input.is_empty()
+            && matches!(self.decoder, Decoder::Done)
+    }
+
+    /// The socket and what was read from it already: after an upgrade.
+    pub(crate) fn into_tunnel(self) -> (TcpStream, BytesMut) {
+        (self.stream, self.input)
+    }
+
+    /// Writes as much as possible. A backend that stops reading is no error yet: its answer may be on the way.
+    fn poll_send(&mut self, head: &[u8], cx: &mut Context<'_>) -> Result<(), Trouble> {
+        loop {
+            match self.sending {
+                Sending::Done | Sending::Broken => return Ok(()),
+                Sending::Head => {
+                    let rest = head.get(self.written..).unwrap_or_default();
+                    match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                        Poll::Pending => return Ok(()),
+                        Poll::Ready(Ok(count)) => self.written += count,
+                        Poll::Ready(Err(_)) => self.sending = Sending::Broken,
+                    }
+                    if self.sending == Sending::Head && self.written >= head.len() {
+                        self.sending = if self.body.is_empty() { Sending::Done } else { Sending::Body };
+                    }
+                }
+                Sending::Body if self.output.is_empty() => match self.body.poll_encoded(cx) {
+                    Poll::Pending => return Ok(()),
+                    Poll::Ready(Some(Ok(bytes))) => self.output = bytes,
+                    Poll::Ready(None) => self.sending = Sending::Done,
+                    Poll::Ready(Some(Err(trouble))) => {
+                        self.fate = Fate::Close;
+                        return Err(trouble);
+                    }
+                },
+                Sending::Body => match Pin::new(&mut self.stream).poll_write(cx, &self.output) {
+                    Poll::Pending => return Ok(()),
+                    Poll::Ready(Ok(count)) => self.output.advance(count),
+                    Poll::Ready(Err(_)) => self.sending = Sending::Broken,
+                },
+            }
+        }
+    }
+
+    fn poll_fill(&mut self, size: usize, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
+        self.input.reserve(if self.input.is_empty() { size } else { size / 2 });
+        loop {
+            match self.stream.try_read_buf(&mut self.input) {
+                Ok(0) => return Poll::Ready(Err(Trouble::Broken)),
+                Ok(_) => return Poll::Ready(Ok(())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if ready!(self.stream.poll_read_ready(cx)).is_err() {
+                        return Poll::Ready(Err(Trouble::Broken));
+                    }
+                }
+                Err(_) => return Poll::Ready(Err(Trouble::Broken)),
+            }
+        }
+    }
+}
