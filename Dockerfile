@@ -38,7 +38,8 @@ FROM base AS blog
 LABEL org.opencontainers.image.title="blog" \
       org.opencontainers.image.description="A blog in one program, safe to release gradually"
 COPY --from=programs /blog /blog
-ENV BLOG_LISTEN=0.0.0.0:8080 BLOG_METRICS_LISTEN=0.0.0.0:9090
+# The database is the Service `postgres` beside it, unless something else is said.
+ENV BLOG_LISTEN=0.0.0.0:8080 BLOG_METRICS_LISTEN=0.0.0.0:9090 BLOG_DATABASE_URL=postgres://blog@postgres/blog
 EXPOSE 8080 9090
 ENTRYPOINT ["/blog"]
 CMD ["serve"]

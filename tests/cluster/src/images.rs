@@ -1,0 +1,131 @@
+//! The project's images, built on this machine, and versions of the blog that differ in their environment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::cluster::Cluster;
+use crate::scripts::{self, output, repository};
+
+/// A machine with two cores may compile everything first.
+const BUILD_PATIENCE: Duration = Duration::from_secs(1800);
+const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The images that a test program needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Programs, each as the image `PROGRAM:v1`; `postgres` is this machine's PostgreSQL.
+    pub programs: &'static [&'static str],
+    /// Versions of the blog.
+    pub versions: &'static [Version],
+}
+
+/// A version of the blog: the same program in another environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Version {
+    /// The image is `blog:TAG`.
+    pub tag: &'static str,
+    /// What the image sets, as `NAME=value`.
+    pub env: &'static [&'static str],
+}
+
+/// Built images, in a store of their own that ends with the value.
+#[derive(Debug)]
+pub struct Images {
+    store: TempDir,
+    names: Vec<String>,
+}
+
+impl Images {
+    /// Compiles, and builds every image that is wanted; or takes those that k8s/images made in the folder
+    /// `HUIDU_IMAGES`.
+    ///
+    /// # Errors
+    /// What the compiler or buildah said.
+    pub async fn build(wanted: &Wanted) -> anyhow::Result<Self> {
+        let Wanted { programs, versions } = wanted;
+        let folder = match std::env::var_os("HUIDU_IMAGES") {
+            Some(folder) => PathBuf::from(folder),
+            None => compile(programs).await?,
+        };
+        let mut images = Self { store: tempfile::tempdir()?, names: Vec::new() };
+        for program in *programs {
+            let archive = folder.join(format!("{program}.tar"));
+            if *program == "postgres" && !archive.exists() {
+                let mut script = Command::new(scripts::folder().join("postgres/image"));
+                output(script.arg(&archive), "", COMMAND_PATIENCE).await?;
+            }
+            let archive = archive.to_str().context("the repository's path is not UTF-8")?;
+            let base = images.buildah(&["pull", "-q", &format!("oci-archive:{archive}")]).await?;
+            let plain = Version { tag: "v1", env: &[] };
+            let versions = if *program == "blog" { versions } else { std::slice::from_ref(&plain) };
+            for version in versions {
+                images.version((program, base.trim()), version).await?;
+            }
+        }
+        Ok(images)
+    }
+
+    async fn version(&mut self, (program, base): (&str, &str), version: &Version) -> anyhow::Result<()> {
+        let Version { tag, env } = version;
+        let name = format!("{program}:{tag}");
+        let container = self.buildah(&["from", "--pull-never", base]).await?;
+        let settings = env.iter().flat_map(|setting| ["--env", *setting]);
+        let config: Vec<&str> = ["config"].into_iter().chain(settings).chain([container.trim()]).collect();
+        self.buildah(&config).await?;
+        self.buildah(&["commit", "-q", "--rm", container.trim(), &format!("localhost/{name}")]).await?;
+        self.names.push(name);
+        Ok(())
+    }
+
+    /// Pushes all images to a cluster's open registry.
+    ///
+    /// # Errors
+    /// What buildah said.
+    pub async fn push_all(&self, cluster: &Cluster) -> anyhow::Result<()> {
+        for name in &self.names {
+            self.push(name, &format!("{}/{name}", cluster.registry()), None).await?;
+        }
+        Ok(())
+    }
+
+    /// Pushes an image, like `blog:v1`, under the whole name it gets, with a user and a password where asked for, and
+    /// returns its digest.
+    ///
+    /// # Errors
+    /// What buildah said.
+    pub async fn push(
+        &self,
+        image: &str,
+        whole: &str,
+        login: Option<(&str, &str)>,
+    ) -> anyhow::Result<String> {
+        let (local, remote) = (format!("localhost/{image}"), format!("docker://{whole}"));
+        let login = login.map(|(user, password)| format!("{user}:{password}"));
+        let login: Vec<&str> = login.iter().flat_map(|login| ["--creds", login.as_str()]).collect();
+        let digest = tempfile::NamedTempFile::new_in(self.store.path())?;
+        let file = digest.path().to_str().context("the temporary folder's path is not UTF-8")?;
+        let push = ["push", "-q", "--tls-verify=false", "--digestfile", file];
+        self.buildah(&[push.as_slice(), &login, &[&local, &remote]].concat()).await?;
+        Ok(std::fs::read_to_string(digest.path())?)
+    }
+
+    async fn buildah(&self, words: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new("buildah");
+        command.args(["--storage-driver", "vfs", "--root"]).arg(self.store.path().join("root"));
+        command.arg("--runroot").arg(self.store.path().join("run")).args(words);
+        output(&mut command, "", COMMAND_PATIENCE).await
+    }
+}
+
+async fn compile(programs: &[&str]) -> anyhow::Result<PathBuf> {
+    let ours = programs.iter().filter(|program| **program != "postgres");
+    let mut script = Command::new(repository().join("k8s/images"));
+    output(script.args(["--profile", "dev"]).args(ours), "", BUILD_PATIENCE).await?;
+    Ok(std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| repository().join("target"), PathBuf::from)
+        .join("images"))
+}
