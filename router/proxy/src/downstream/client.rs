@@ -8,7 +8,7 @@ use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,8 @@ pub(crate) struct Client {
     reading: Cell<Option<(Stage, Instant)>>,
     writing: Cell<Option<Instant>>,
     pub(super) tunnel: RefCell<Option<Tunnel>>,
+    /// Whoever reads on when an upgrade is refused.
+    held: RefCell<Option<Waker>>,
 }
 
 /// A request that is under way on a connection; ends when dropped.
@@ -67,6 +69,7 @@ impl Client {
             reading: Cell::new(None),
             writing: Cell::new(None),
             tunnel: RefCell::new(None),
+            held: RefCell::new(None),
         }
     }
 
@@ -74,6 +77,10 @@ impl Client {
     pub(crate) fn busy(self: &Rc<Self>) -> Busy {
         self.requests.set(self.requests.get() + 1);
         self.busy.set(self.busy.get() + 1);
+        // hyper looks for the next request while this one is under way; nobody has to hurry with it.
+        if self.reading.get().is_some_and(|(stage, _)| stage == Stage::Head) {
+            self.has_read();
+        }
         Busy(Rc::clone(self))
     }
 
@@ -85,6 +92,14 @@ impl Client {
     /// An answer is ready, and the protocol stays.
     pub(crate) fn stays_http(&self) {
         self.answered.set(self.answered.get() + 1);
+        if let Some(waker) = self.held.take() {
+            waker.wake();
+        }
+    }
+
+    /// Reading waits for an upgrade to be decided.
+    pub(super) fn holds(&self, cx: &Context<'_>) {
+        *self.held.borrow_mut() = Some(cx.waker().clone());
     }
 
     pub(super) fn answered(&self) -> usize {
@@ -161,6 +176,11 @@ impl Client {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.busy.set(self.0.busy.get() - 1);
+        let busy = self.0.busy.get() - 1;
+        self.0.busy.set(busy);
+        if busy == 0 {
+            // hyper asked for the next request long ago, and will not ask again before it comes.
+            self.0.waits_for(Stage::Head, true);
+        }
     }
 }

@@ -127,7 +127,10 @@ impl rt::Read for Io {
                 }
                 Verdict::Break => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
                 Verdict::Hold if this.gate.answered(this.client.answered()) => {}
-                Verdict::Hold => return Poll::Pending,
+                Verdict::Hold => {
+                    this.client.holds(cx);
+                    return Poll::Pending;
+                }
                 Verdict::More if this.gate.is_refused() => return Poll::Pending,
                 Verdict::More => match this.poll_fill(cx) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),

@@ -80,6 +80,8 @@ impl Table {
     /// The most specific route for a request; the first one among equals.
     #[must_use]
     pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
+        // `OPTIONS *` asks about the server as a whole.
+        let path = if path == "*" { "/" } else { path };
         if let [only] = self.routes.as_slice() {
             return only.matcher.fit(host, path).map(|_| only);
         }

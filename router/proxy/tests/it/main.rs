@@ -9,6 +9,12 @@ mod failover;
 #[cfg(test)]
 mod forward;
 #[cfg(test)]
+mod hygiene;
+#[cfg(test)]
+mod slow;
+#[cfg(test)]
 mod split;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upgrade;

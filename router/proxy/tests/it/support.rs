@@ -201,6 +201,32 @@ async fn serve(
     }
 }
 
+/// Answers every request with so many zeros.
+pub(crate) async fn stream_of(length: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                while read_head(&mut stream).await.is_some() {
+                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+                    stream.write_all(head.as_bytes()).await.ok()?;
+                    let zeros = vec![0; 1 << 16];
+                    let mut left = length;
+                    while left > 0 {
+                        let piece = left.min(zeros.len());
+                        stream.write_all(&zeros[..piece]).await.ok()?;
+                        left -= piece;
+                    }
+                }
+                Some(())
+            });
+        }
+    });
+    address
+}
+
 // === impl Client ===
 
 impl Client {
@@ -210,6 +236,29 @@ impl Client {
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref()).await
+    }
+
+    /// So many bytes that are no HTTP.
+    pub(crate) async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        time::timeout(Duration::from_secs(10), self.stream.read_exact(&mut bytes)).await.unwrap().unwrap();
+        bytes
+    }
+
+    /// Reads until the connection ends; how many bytes came.
+    pub(crate) async fn read_all(&mut self) -> usize {
+        let mut buffer = vec![0; 1 << 16];
+        let mut total = 0;
+        while let Ok(Ok(read @ 1..)) =
+            time::timeout(Duration::from_secs(5), self.stream.read(&mut buffer)).await
+        {
+            total += read;
+        }
+        total
     }
 
     /// The next answer; `None` when the connection ends before a whole one.

@@ -1,0 +1,67 @@
+//! Whoever is slow makes room for others.
+
+use crate::support::{Client, Origin, POST, router_with, routes};
+use std::time::Duration;
+use tokio::time;
+
+const FLAGS: [&str; 3] =
+    ["--client-idle-timeout=300ms", "--client-head-timeout=200ms", "--client-stall-timeout=200ms"];
+
+#[tokio::test]
+async fn slow_heads_slow_bodies_and_idle_connections_have_deadlines() {
+    let stable = Origin::good("stable").await;
+    let router = router_with(&routes((&[&stable], 1), (&[], 0), ""), &FLAGS).await;
+    for (what, bytes) in [
+        ("nothing", ""),
+        ("a part of a head", "GET / HTTP/1.1\r\nHos"),
+        ("a part of a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf"),
+    ] {
+        let mut client = Client::connect(router.address).await;
+        client.send(bytes).await;
+        assert!(client.is_closed().await, "{what}");
+    }
+    let mut idle = Client::connect(router.address).await;
+    idle.get().await;
+    assert!(idle.is_closed().await, "idle between requests");
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_is_not_progress() {
+    let stable = Origin::good("stable").await;
+    let router = router_with(&routes((&[&stable], 1), (&[], 0), ""), &FLAGS).await;
+    let mut client = Client::connect(router.address).await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n").await;
+    let trickle = async {
+        for _ in 0..100 {
+            if client.try_send("x").await.is_err() {
+                return;
+            }
+            time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("two seconds of single bytes were put up with");
+    };
+    trickle.await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_let_go() {
+    let origin = crate::support::stream_of(64 << 20).await;
+    let yaml =
+        format!("routes: [{{name: r, backends: [{{name: b, track: stable, endpoints: ['{origin}']}}]}}]");
+    let router = router_with(&yaml, &FLAGS).await;
+    let mut client = Client::connect(router.address).await;
+    client.send(crate::support::GET).await;
+    time::sleep(Duration::from_millis(1_500)).await;
+    assert!(client.read_all().await < 64 << 20, "the rest was not waited for");
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_its_backend_is_not_idle() {
+    let slow = crate::support::Behaviour::Slow(Duration::from_millis(800));
+    let stable = Origin::start("stable", slow).await;
+    let router = router_with(&routes((&[&stable], 1), (&[], 0), ""), &FLAGS).await;
+    let mut client = Client::connect(router.address).await;
+    assert_eq!(client.get().await.text(), "stable");
+    client.send(POST).await;
+    assert_eq!(client.answer().await.unwrap().text(), "stable");
+}

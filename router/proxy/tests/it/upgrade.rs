@@ -1,0 +1,88 @@
+use crate::support::{Behaviour, Client, GET, Origin, eventually, metric, router, routes};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    time,
+};
+
+const UPGRADE: &str =
+    "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+/// Agrees to every upgrade after a while, and echoes. Panics when something came before it had agreed.
+async fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 4096];
+                let read = stream.read(&mut buffer).await.unwrap();
+                let head = String::from_utf8_lossy(&buffer[..read]).into_owned();
+                assert!(head.ends_with("\r\n\r\n") && head.contains("upgrade: websocket\r\n"), "{head}");
+                time::sleep(Duration::from_millis(50)).await;
+                assert!(stream.try_read(&mut buffer).is_err(), "nothing comes before the agreement");
+                let agreed = "HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nwelcome ";
+                stream.write_all(agreed.as_bytes()).await.unwrap();
+                while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+                    stream.write_all(&buffer[..read]).await.unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+fn route(origin: SocketAddr) -> String {
+    format!("routes: [{{name: blog, backends: [{{name: b, track: stable, endpoints: ['{origin}']}}]}}]")
+}
+
+#[tokio::test]
+async fn bytes_flow_both_ways_after_the_backend_agreed_and_not_before() {
+    let router = router(&route(echo().await)).await;
+    let mut client = Client::connect(router.address).await;
+    client.send(format!("{UPGRADE}early ")).await;
+    let answer = client.answer().await.unwrap();
+    assert_eq!((answer.status, answer.headers["upgrade"].as_str()), (101, "websocket"));
+    assert_eq!(client.bytes(14).await, b"welcome early ");
+    client.send("later").await;
+    assert_eq!(client.bytes(5).await, b"later");
+
+    let in_flight = "huidu_router_in_flight{route=\"blog\",track=\"stable\"}";
+    assert_eq!(metric(&router, in_flight).await, 1.0);
+    drop(client);
+    eventually("the tunnel has ended", || async { metric(&router, in_flight).await == 0.0 }).await;
+}
+
+#[tokio::test]
+async fn a_refused_upgrade_leaves_the_connection_in_step() {
+    let stable = Origin::good("stable").await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    let mut client = Client::connect(router.address).await;
+    client.send(format!("{UPGRADE}{GET}")).await;
+    assert_eq!(client.answer().await.unwrap().text(), "stable");
+    assert_eq!(client.answer().await.unwrap().text(), "stable");
+    assert_eq!(client.get().await.text(), "stable");
+}
+
+#[tokio::test]
+async fn h2c_is_not_asked_for_and_an_unasked_change_is_a_failure() {
+    let stable = Origin::start("stable", Behaviour::Status(101)).await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    let mut client = Client::connect(router.address).await;
+    let h2c = UPGRADE.replace("websocket", "h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA");
+    client.send(h2c).await;
+    assert_eq!(client.answer().await.unwrap().status, 502);
+    let head = stable.last_head();
+    assert!(!head.contains("upgrade") && !head.contains("http2-settings"), "{head}");
+}
+
+#[tokio::test]
+async fn an_upgrade_with_a_body_is_refused() {
+    let stable = Origin::good("stable").await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    let mut client = Client::connect(router.address).await;
+    client.send(UPGRADE.replace("Host: a", "Host: a\r\nContent-Length: 5")).await;
+    assert_eq!(client.answer().await.unwrap().status, 400);
+    assert_eq!(stable.requests(), 0);
+}
