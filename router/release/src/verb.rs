@@ -1,6 +1,8 @@
 //! What a person may say to a release.
 
-use crate::{Cause, CauseReason, Outcome, Phase, Promotion, Release, Rollback, Skip, Stage, Status};
+use crate::{
+    Cause, CauseReason, HoldReason, Outcome, Phase, Promotion, Release, Rollback, Skip, Stage, Status,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use split::Weight;
@@ -91,10 +93,16 @@ fn abort(status: &mut Status, now: Timestamp) {
 }
 
 fn resume(status: &mut Status, now: Timestamp) -> Result<(), Refused> {
+    let waits_for_person = status.hold.as_ref().is_some_and(|hold| hold.reason == HoldReason::Paused);
     let release = under_way(status, "resume")?;
-    release.paused = None;
+    let paused = release.paused.take().is_some();
     if release.manual_weight.take().is_some() {
         restage(status, now);
+    } else if paused {
+        // Otherwise a second `resume` would take the hold of this pause for that of a step that waits for a person.
+        status.hold = None;
+    } else if waits_for_person {
+        release.skip = Skip::Step;
     }
     Ok(())
 }

@@ -152,7 +152,7 @@ impl Turn<'_> {
     /// Between two samples what was said after the last one stays said.
     pub(super) fn keep_holding(&mut self, release: &Release) {
         match &self.held.hold {
-            Some(hold) if hold.reason == HoldReason::StepPause => {
+            Some(hold) if matches!(hold.reason, HoldReason::StepPause | HoldReason::Paused) => {
                 if !self.hold_for_pause(release) {
                     self.hold_for_evidence();
                 }
