@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use release::{Revision, Spec, Status};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -69,7 +70,7 @@ pub struct CanaryStatus {
 }
 
 /// One replica: a process, or a pod.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplicaView {
     /// Its name.
@@ -95,7 +96,7 @@ pub struct ReplicaView {
 }
 
 /// What the routers do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoutingView {
     /// The number of what was written for them last.

@@ -5,6 +5,7 @@ pub mod canary;
 pub mod cli;
 pub mod evidence;
 pub mod http;
+pub mod kubernetes;
 pub mod local;
 pub mod metrics;
 pub mod platform;

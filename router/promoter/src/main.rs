@@ -2,8 +2,9 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use promoter::kubernetes::{KubernetesArgs, crd_yaml};
 use promoter::local::{LocalArgs, StartError};
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -24,6 +25,9 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Local(LocalArgs),
+    Kubernetes(KubernetesArgs),
+    /// Prints the definition of the custom resource `Canary`, to be applied with kubectl.
+    Crd,
 }
 
 /// EX_USAGE of sysexits(3).
@@ -53,6 +57,11 @@ fn run(command: Command) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     match command {
         Command::Local(args) => Ok(runtime.block_on(args.run())?),
+        Command::Kubernetes(args) => Ok(runtime.block_on(args.run())?),
+        Command::Crd => {
+            let yaml = crd_yaml().map_err(anyhow::Error::msg)?;
+            Ok(std::io::stdout().write_all(yaml.as_bytes())?)
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 
 /// Requests of one track, and those of them that failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tally {
     /// First attempts that chose the track.
     pub requests: u64,
@@ -14,6 +15,7 @@ pub struct Tally {
 
 /// What both tracks had in the same window of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
     /// The candidate's share.
     pub canary: Tally,

@@ -23,6 +23,7 @@ pub const TICK_LIMIT: f64 = 10.0;
 /// Sources: Lindon, Malek, "Anytime-Valid Inference for Multinomial Count Data" (arXiv 2011.03567); Lindon, Sanden,
 /// Shirikian, "Rapid Regression Detection in Software Deployments through Sequential Testing" (arXiv 2205.14762).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
     /// The natural logarithm of the bet on each of [`RATIOS`].

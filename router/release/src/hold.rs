@@ -6,6 +6,7 @@ use std::fmt;
 
 /// A wait: its name, its reason with numbers, since when, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Hold {
     /// The name.
@@ -31,6 +32,7 @@ pub struct Hold {
 
 /// The names of the waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum HoldReason {
     /// The first rollout of the workload has not finished.
     Initializing,
@@ -68,6 +70,7 @@ pub enum HoldReason {
 
 /// What happens when a wait reaches its deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum OnDeadline {
     /// The wait goes on and is shown as overdue: a person decides.
     #[default]

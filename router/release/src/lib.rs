@@ -8,6 +8,8 @@ mod evidence;
 mod hold;
 mod observation;
 mod route;
+#[cfg(feature = "schema")]
+mod schema;
 mod simulate;
 mod spec;
 mod status;

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use split::Weight;
 use std::fmt;
 
-/// One version of the workload: a `pod-template-hash` on Kubernetes, the hash of the template elsewhere.
+/// One version of the workload, named after the hash of its template.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Revision(String);
 
@@ -25,11 +26,14 @@ pub struct Route {
 
 /// The weight that was decided last, and what the routers are known to have made of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RouteRecord {
     /// The candidate's share as decided.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Percent"))]
     pub weight: Weight,
     /// The largest share that some router may still use while the decided one is not acknowledged.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Percent"))]
     pub largest_in_use: Weight,
     /// When every router was first known to use `weight`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,9 @@ use split::Weight;
 
 /// How a release of one workload is to go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, try_from = "Written")]
+#[cfg_attr(feature = "schema", schemars(!try_from, default))]
 pub struct Spec {
     /// How requests are shared.
     pub mode: Mode,
@@ -24,6 +26,7 @@ pub struct Spec {
 
 /// How requests are shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Mode {
     /// By weights in routers.
@@ -35,9 +38,11 @@ pub enum Mode {
 
 /// One weight on the way up.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Step {
     /// The candidate's share.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Percent"))]
     pub weight: Weight,
     /// The candidate's replicas; by default the weight's share of the workload's, rounded up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,6 +57,7 @@ pub struct Step {
 
 /// A wait for a time, or, where no duration is given, for a person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Pause {
     /// How long; none: until `promote` or `resume`.
@@ -61,6 +67,7 @@ pub struct Pause {
 
 /// How the candidate is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Analysis {
     /// The time between two readings of the counters. Default 10s.
@@ -69,8 +76,10 @@ pub struct Analysis {
     pub alpha: f64,
     /// The share of all requests that may fail at the next step if the candidate were as bad as could have gone
     /// unseen so far. Default 2 %.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Percent"))]
     pub risk: Weight,
     /// The error share beyond which a version is bad whatever the other does. Default 5 %.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Percent"))]
     pub max_error_rate: Weight,
     /// Requests slower than this count as errors; by default none do.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +88,7 @@ pub struct Analysis {
 
 /// How long each kind of wait may last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Deadlines {
     /// For replicas to get ready; then the release fails. Default 10m, as `progressDeadlineSeconds`.

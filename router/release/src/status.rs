@@ -7,6 +7,7 @@ use split::Weight;
 
 /// Where the workload is. Together with what the platform holds it determines everything that follows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The revision that readers have when no release is under way.
@@ -75,6 +76,7 @@ pub enum Phase {
 
 /// What a step is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Stage {
     /// The candidate gets the replicas that the step's weight needs.
     Scaling,
@@ -86,6 +88,7 @@ pub enum Stage {
 
 /// What a promotion is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Promotion {
     /// Requests that chose stable end.
     Draining,
@@ -97,6 +100,7 @@ pub enum Promotion {
 
 /// What the way back is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Rollback {
     /// The routers get weight 0.
     Shifting,
@@ -108,6 +112,7 @@ pub enum Rollback {
 
 /// One candidate's way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Release {
     /// The revision that is tried.
@@ -123,6 +128,7 @@ pub struct Release {
     /// What was counted since the step's weight was acknowledged.
     pub at_step: Counts,
     /// The weight that was allowed last.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Percent"))]
     pub granted: Weight,
     /// The end of the last window that was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,6 +141,7 @@ pub struct Release {
     pub paused: Option<Timestamp>,
     /// The weight that a person set by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Percent>"))]
     pub manual_weight: Option<Weight>,
     /// What a person allowed to be skipped.
     #[serde(default)]
@@ -143,6 +150,7 @@ pub struct Release {
 
 /// What a person allowed to be skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Skip {
     /// Nothing.
     #[default]
@@ -155,6 +163,7 @@ pub enum Skip {
 
 /// Why a release ended without its candidate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cause {
     /// The kind.
     pub reason: CauseReason,
@@ -164,6 +173,7 @@ pub struct Cause {
 
 /// The kinds of causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum CauseReason {
     /// The e-value reached 1/α.
     ErrorRate,
@@ -189,6 +199,7 @@ pub enum CauseReason {
 
 /// One judgement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Tick {
     /// When the counters were read.
@@ -198,6 +209,7 @@ pub struct Tick {
     /// The step, counted from 0.
     pub step: usize,
     /// The weight in force.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Percent"))]
     pub weight: Weight,
     /// What was counted since the tick before.
     pub counts: Counts,
@@ -211,6 +223,7 @@ pub struct Tick {
 
 /// A release that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// The revision that was tried.
@@ -232,6 +245,7 @@ pub struct Record {
 
 /// How a release ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Outcome {
     /// The candidate became stable.
     Promoted,

@@ -1,0 +1,285 @@
+//! When to look at which Canary, and what a look does.
+
+use super::cluster::{Cluster, FINALIZER};
+use super::conditions::Trouble;
+use super::deletion::give_back;
+use super::object::{CanaryObject, Deployment, ReplicaSet, name_of};
+use super::platform::{TurnError, Workload, store};
+use super::refusal::{Refusal, spec_of, taken, unfit};
+use super::status::CanaryStatus;
+use super::verb::listen;
+use crate::platform::turn;
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
+use kube::{Client, Resource, ResourceExt as _};
+use release::{EventReason, Hold, Phase};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pods come and go in swarms: one look for all that happens in this time.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// How many Canaries are looked at at the same time.
+const CONCURRENCY: u16 = 8;
+/// The pause before something that failed is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+/// The pause before another look where an action's end is not told by a watch.
+const SOON: Duration = Duration::from_secs(1);
+/// The longest pause between two looks; watches tell of most changes at once.
+const RESYNC: Duration = Duration::from_secs(300);
+
+/// What every look needs.
+struct Context {
+    client: Client,
+    recorder: Recorder,
+}
+
+/// Looks at Canaries until the process ends.
+pub(super) async fn run(client: Client, namespace: Option<&str>, identity: &str) {
+    let reporter = Reporter { controller: "huidu-promoter".to_owned(), instance: Some(identity.to_owned()) };
+    let context =
+        Arc::new(Context { client: client.clone(), recorder: Recorder::new(client.clone(), reporter) });
+    let controller = Controller::new(within::<CanaryObject>(&client, namespace), watcher::Config::default())
+        .with_config(Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY));
+    let known = controller.store();
+    let related = |known: Store<CanaryObject>| {
+        move |namespace: Option<String>, name: String| {
+            known
+                .state_filter(|canary| canary.namespace() == namespace && belongs(&canary.spec, &name))
+                .iter()
+                .map(|canary| ObjectRef::from_obj(canary.as_ref()))
+                .collect::<Vec<_>>()
+        }
+    };
+    let (of_deployment, of_set, of_pod) = (related(known.clone()), related(known.clone()), related(known));
+    controller
+        .watches(
+            within::<PartialObjectMeta<Deployment>>(&client, namespace),
+            watcher::Config::default(),
+            move |object| of_deployment(object.namespace(), object.name_any()),
+        )
+        .watches(
+            within::<PartialObjectMeta<ReplicaSet>>(&client, namespace),
+            watcher::Config::default(),
+            move |object| of_set(object.namespace(), object.name_any()),
+        )
+        .watches(
+            within::<PartialObjectMeta<Pod>>(&client, namespace),
+            watcher::Config::default(),
+            move |object| of_pod(object.namespace(), object.name_any()),
+        )
+        .run(reconcile, |_, error, _| on_error(error), context)
+        .for_each(|done| async {
+            // What a look itself says was logged where it happened.
+            if let Err(error @ kube::runtime::controller::Error::QueueError(_)) = done {
+                tracing::warn!("A watch broke and begins again: {error}");
+            }
+        })
+        .await;
+}
+
+fn within<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// Whether an object of this name may belong to the Deployment that a Canary follows: ReplicaSets, pods and candidates
+/// are named after it, cut where the name is long. A look too many does no harm.
+fn belongs(spec: &Value, name: &str) -> bool {
+    const ALWAYS_KEPT: usize = 38;
+    let deployment = spec.get("deployment").and_then(Value::as_str).unwrap_or_default();
+    let start = deployment.get(..deployment.len().min(ALWAYS_KEPT)).unwrap_or(deployment);
+    !start.is_empty() && name.starts_with(start)
+}
+
+fn on_error(error: &TurnError) -> Action {
+    if error.is_conflict() {
+        return Action::requeue(DEBOUNCE);
+    }
+    tracing::warn!("Could not go on, trying again: {error}");
+    Action::requeue(RETRY)
+}
+
+/// One look at one Canary.
+async fn reconcile(seen: Arc<CanaryObject>, context: Arc<Context>) -> Result<Action, TurnError> {
+    let cluster = Cluster::new(context.client.clone(), &seen.namespace().unwrap_or_default());
+    let Some(mut object) = cluster.canary(name_of(&seen.metadata)).await? else {
+        return Ok(Action::await_change());
+    };
+    if object.metadata.deletion_timestamp.is_some() {
+        let done = give_back(&cluster, &object).await?;
+        return Ok(if done { Action::await_change() } else { Action::requeue(SOON) });
+    }
+    if !object.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
+        let finalizers = [object.finalizers(), &[FINALIZER.to_owned()]].concat();
+        object = cluster.set_finalizers(&object, &finalizers).await?;
+    }
+    let stored = object.status.clone().and_then(|status| serde_json::from_value(status).ok());
+    let mut status = stored.unwrap_or_else(|| CanaryStatus::new(Timestamp::now()));
+    if let Some(answer) = listen(&cluster, &mut object, &mut status).await? {
+        let (kind, reason, message) = match answer {
+            Ok(message) => (EventType::Normal, "Said", message),
+            Err(message) => (EventType::Warning, "VerbRefused", message),
+        };
+        tracing::info!(canary = %name_of(&object.metadata), "{reason}: {message}");
+        let note = Note { kind, reason: reason.to_owned(), message };
+        note.publish(&context.recorder, &object.object_ref(&())).await;
+    }
+    match prepare(&cluster, &object, status.clone()).await? {
+        Ok(workload) => work(&context, workload).await,
+        Err(refusal) => refuse(&context, (&cluster, object), status, refusal).await,
+    }
+}
+
+/// Everything that a turn needs, or why there is none.
+async fn prepare(
+    cluster: &Cluster,
+    object: &CanaryObject,
+    status: CanaryStatus,
+) -> Result<Result<Workload, Refusal>, TurnError> {
+    let spec = match spec_of(object) {
+        Ok(spec) => spec,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if let Some(refusal) = taken(object, &cluster.all_canaries().await?) {
+        return Ok(Err(refusal));
+    }
+    let Some(world) = cluster.world(name_of(&object.metadata), &spec.deployment).await? else {
+        return Ok(Err(Refusal::DeploymentNotFound(spec.deployment)));
+    };
+    // A release that is under way goes on: to stop half-way would help nobody.
+    let idle = matches!(status.release.phase, Phase::Initializing | Phase::Stable | Phase::Failed { .. });
+    if idle && let Some(refusal) = unfit(&world, &cluster.autoscalers().await?) {
+        return Ok(Err(refusal));
+    }
+    let (cluster, object) = (cluster.clone(), object.clone());
+    let (sample, events, drift) = (None, Vec::new(), Vec::new());
+    Ok(Ok(Workload { cluster, object, spec, status, world, sample, events, drift }))
+}
+
+/// One turn of the engine, and what is told of it.
+async fn work(context: &Context, mut workload: Workload) -> Result<Action, TurnError> {
+    let done = turn(&mut workload).await;
+    let reference = workload.object.object_ref(&());
+    for event in workload.events.drain(..) {
+        let kind = severity(event.reason);
+        let note = Note { kind, reason: format!("{:?}", event.reason), message: event.message };
+        note.publish(&context.recorder, &reference).await;
+    }
+    for message in workload.drift.drain(..) {
+        let note = Note { kind: EventType::Warning, reason: "DriftRepaired".to_owned(), message };
+        note.publish(&context.recorder, &reference).await;
+    }
+    match done {
+        Ok(()) => Ok(Action::requeue(next_look(&workload.status))),
+        Err(error) if error.is_conflict() => Err(error),
+        Err(error) => {
+            let trouble = Trouble::Failed(error.to_string());
+            // The first error says more than that this one could not be told.
+            let _ = workload.publish(Some(&trouble)).await;
+            Err(error)
+        }
+    }
+}
+
+/// Says why a Canary is not followed.
+async fn refuse(
+    context: &Context,
+    (cluster, mut object): (&Cluster, CanaryObject),
+    mut status: CanaryStatus,
+    refusal: Refusal,
+) -> Result<Action, TurnError> {
+    let told = status.conditions.iter().any(|condition| condition.message == refusal.to_string());
+    let note =
+        Note { kind: EventType::Warning, reason: refusal.reason().to_owned(), message: refusal.to_string() };
+    status.observed_generation = object.metadata.generation;
+    let trouble = Trouble::Refused(refusal);
+    status.conditions = super::conditions::conditions(&status, Some(&trouble), Timestamp::now());
+    store(cluster, &mut object, &status).await?;
+    if !told {
+        tracing::warn!(canary = %name_of(&object.metadata), "{}: {}", note.reason, note.message);
+        note.publish(&context.recorder, &object.object_ref(&())).await;
+    }
+    // Autoscalers and other Canaries are not watched.
+    Ok(Action::requeue(Duration::from_secs(10)))
+}
+
+/// When something is due that no watch tells of.
+fn next_look(status: &CanaryStatus) -> Duration {
+    let Some(hold) = &status.release.hold else { return RESYNC };
+    due(hold, Timestamp::now())
+}
+
+fn due(hold: &Hold, now: Timestamp) -> Duration {
+    let left = Duration::try_from(hold.deadline.duration_since(now)).unwrap_or_default();
+    if left.is_zero() { RESYNC } else { (left + DEBOUNCE).min(RESYNC) }
+}
+
+/// Something to tell as an event.
+struct Note {
+    kind: EventType,
+    reason: String,
+    message: String,
+}
+
+// === impl Note ===
+
+impl Note {
+    async fn publish(self, recorder: &Recorder, reference: &k8s_openapi::api::core::v1::ObjectReference) {
+        // The API server refuses notes of more than 1,024 bytes.
+        let note: String = self.message.chars().take(250).collect();
+        let action = "Release".to_owned();
+        let event =
+            Event { type_: self.kind, reason: self.reason, note: Some(note), action, secondary: None };
+        if let Err(error) = recorder.publish(&event, reference).await {
+            tracing::warn!("The event {} could not be told: {error}", event.reason);
+        }
+    }
+}
+
+fn severity(reason: EventReason) -> EventType {
+    match reason {
+        EventReason::Initialized
+        | EventReason::ReleaseStarted
+        | EventReason::CandidateReady
+        | EventReason::WeightAcknowledged
+        | EventReason::StepPassed
+        | EventReason::Promoting
+        | EventReason::Promoted
+        | EventReason::Superseded => EventType::Normal,
+        EventReason::RollingBack
+        | EventReason::Failed
+        | EventReason::SteppedBack
+        | EventReason::WeightLowered
+        | EventReason::StrayCandidate => EventType::Warning,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_named_after_a_deployment_belongs_to_its_canary() {
+        let spec = json!({"deployment": "django-blog"});
+        for name in ["django-blog", "django-blog-6d4cf56db6-x2x4x", "django-blog-mjuohs00"] {
+            assert!(belongs(&spec, name), "{name}");
+        }
+        assert!(!belongs(&spec, "router-6d4cf56db6-x2x4x"));
+        assert!(!belongs(&json!({}), "router"));
+        let long = "a".repeat(60);
+        assert!(belongs(&json!({"deployment": long}), &"a".repeat(50)));
+    }
+}

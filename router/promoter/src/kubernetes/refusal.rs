@@ -1,0 +1,122 @@
+//! What a Canary cannot be followed for, each with its remedy.
+
+use super::crd::CanarySpec;
+use super::object::{CanaryObject, name_of};
+use super::world::World;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use serde_json::Value;
+
+/// Why a Canary is not followed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("spec: {0}")]
+    Spec(String),
+    #[error(
+        "there is no Deployment {0} in this namespace; create it, or delete this Canary and name another one"
+    )]
+    DeploymentNotFound(String),
+    #[error("the Canary {0} follows the Deployment already; delete one of the two")]
+    DeploymentTaken(String),
+    #[error(
+        "the HorizontalPodAutoscaler {0} scales the Deployment, and would count the candidate's pods; delete it, or \
+         this Canary"
+    )]
+    AutoscalerOnDeployment(String),
+    #[error(
+        "the Deployment's strategy is Recreate, which says that two versions cannot live together; make it \
+         RollingUpdate"
+    )]
+    RecreateStrategy,
+    #[error("this version follows no routers on Kubernetes; write `mode: replicas`")]
+    Mode,
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// The reason of the condition.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Spec(_) => "SpecRefused",
+            Self::DeploymentNotFound(_) => "DeploymentNotFound",
+            Self::DeploymentTaken(_) => "DeploymentTaken",
+            Self::AutoscalerOnDeployment(_) => "AutoscalerOnDeployment",
+            Self::RecreateStrategy => "RecreateStrategy",
+            Self::Mode => "ModeUnavailable",
+        }
+    }
+}
+
+/// The spec of a Canary, if it makes sense.
+pub(super) fn spec_of(object: &CanaryObject) -> Result<CanarySpec, Refusal> {
+    let spec: CanarySpec =
+        serde_json::from_value(object.spec.clone()).map_err(|error| Refusal::Spec(error.to_string()))?;
+    match spec.release.mode {
+        release::Mode::Replicas => Ok(spec),
+        release::Mode::HttpRoute => Err(Refusal::Mode),
+    }
+}
+
+/// The Canary that follows the same Deployment and was there before.
+pub(super) fn taken(object: &CanaryObject, others: &[CanaryObject]) -> Option<Refusal> {
+    let deployment =
+        |object: &CanaryObject| object.spec.get("deployment").and_then(Value::as_str).map(str::to_owned);
+    let age = |object: &CanaryObject| {
+        let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        (created, name_of(&object.metadata).to_owned())
+    };
+    let other =
+        others.iter().find(|other| deployment(other) == deployment(object) && age(other) < age(object))?;
+    Some(Refusal::DeploymentTaken(name_of(&other.metadata).to_owned()))
+}
+
+/// What keeps a release of the Deployment from beginning.
+pub(super) fn unfit(world: &World, autoscalers: &[HorizontalPodAutoscaler]) -> Option<Refusal> {
+    let name = name_of(&world.deployment.metadata);
+    let autoscaler = autoscalers.iter().find(|autoscaler| {
+        let target = autoscaler.spec.as_ref().map(|spec| &spec.scale_target_ref);
+        target.is_some_and(|target| target.kind == "Deployment" && target.name == name)
+    });
+    if let Some(autoscaler) = autoscaler {
+        return Some(Refusal::AutoscalerOnDeployment(name_of(&autoscaler.metadata).to_owned()));
+    }
+    let strategy = world.deployment.spec.rest.get("strategy").and_then(|strategy| strategy.get("type"));
+    (strategy.and_then(Value::as_str) == Some("Recreate")).then_some(Refusal::RecreateStrategy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn canary(name: &str, created: &str, spec: &Value) -> CanaryObject {
+        serde_json::from_value(json!({
+            "apiVersion": "huidu.dev/v1alpha1",
+            "kind": "Canary",
+            "metadata": {"name": name, "namespace": "blog", "creationTimestamp": created},
+            "spec": spec,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_older_of_two_canaries_has_the_deployment() {
+        let blog = json!({"deployment": "blog"});
+        let older = canary("b", "2026-01-01T00:00:00Z", &blog);
+        let newer = canary("a", "2026-01-01T00:00:01Z", &blog);
+        let other = canary("c", "2025-01-01T00:00:00Z", &json!({"deployment": "shop"}));
+        let all = [older.clone(), newer.clone(), other.clone()];
+        assert_eq!(taken(&older, &all), None);
+        assert_eq!(taken(&newer, &all), Some(Refusal::DeploymentTaken("b".to_owned())));
+        assert_eq!(taken(&other, &all), None);
+    }
+
+    #[test]
+    fn a_spec_that_makes_no_sense_is_refused_with_its_field() {
+        let spec =
+            json!({"deployment": "blog", "mode": "replicas", "steps": [{"weight": 20}, {"weight": "10%"}]});
+        let refusal = spec_of(&canary("a", "2026-01-01T00:00:00Z", &spec)).unwrap_err();
+        assert_eq!(refusal.reason(), "SpecRefused");
+        assert!(refusal.to_string().contains("steps[1].weight: 10% does not go up from 20%"), "{refusal}");
+    }
+}

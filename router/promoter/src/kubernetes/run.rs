@@ -1,0 +1,103 @@
+//! `promoter kubernetes`: from flags to a running controller.
+
+use super::leader::{Elector, identity};
+use super::{controller, crd};
+use kube::Client;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Releases the Deployments of a cluster gradually, as objects of the kind `Canary` ask.
+#[derive(Clone, Debug, clap::Args)]
+pub struct KubernetesArgs {
+    /// Follows the Canaries of this namespace only; by default of all.
+    #[arg(long, env = "HUIDU_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// The namespace of the Lease that says which promoter leads; by default the promoter's own.
+    #[arg(long, env = "HUIDU_LEASE_NAMESPACE", value_name = "NAME")]
+    pub lease_namespace: Option<String>,
+    /// The name of the Lease.
+    #[arg(long, env = "HUIDU_LEASE", value_name = "NAME", default_value = "huidu-promoter")]
+    pub lease: String,
+    /// The name of this pod, as it is shown in the Lease and in events.
+    #[arg(long, env = "HUIDU_POD", value_name = "NAME", default_value = "promoter")]
+    pub pod: String,
+    /// Where `/livez` and `/readyz` answer.
+    #[arg(long, env = "HUIDU_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8090")]
+    pub listen: SocketAddr,
+}
+
+/// Why the promoter ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KubernetesError {
+    /// There is no cluster to talk to.
+    #[error("no cluster: {0}; run it in a pod with a service account, or set KUBECONFIG")]
+    Cluster(String),
+    /// The port is taken.
+    #[error("--listen: cannot listen on {address}: {source}")]
+    Port {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another promoter leads, or nobody knows.
+    #[error("this promoter does not lead any more; it ends, so that there are never two")]
+    NotLeading,
+    /// Something that does not happen in practice.
+    #[error("{0}")]
+    Internal(String),
+}
+
+// === impl KubernetesArgs ===
+
+impl KubernetesArgs {
+    /// Runs until a signal says to end, or until another promoter leads.
+    ///
+    /// # Errors
+    /// Where it cannot start, or must not go on.
+    pub async fn run(self) -> Result<(), KubernetesError> {
+        let Self { namespace, lease_namespace, lease, pod, listen } = self;
+        let internal = |error: std::io::Error| KubernetesError::Internal(error.to_string());
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|source| KubernetesError::Port { address: listen, source })?;
+        tokio::spawn(probes(listener));
+        let client =
+            Client::try_default().await.map_err(|error| KubernetesError::Cluster(error.to_string()))?;
+        let lease_namespace = lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+        let identity = identity(&pod);
+        let mut elector = Elector::new(client.clone(), &lease_namespace, &lease, &identity);
+        let ended = tokio::select! {
+            () = elector.acquire() => false,
+            _ = interrupt.recv() => true,
+            _ = terminate.recv() => true,
+        };
+        if ended {
+            return Ok(());
+        }
+        tracing::info!(%identity, "Leading: {} releases {}", identity, crd::CANARIES);
+        tokio::select! {
+            () = controller::run(client, namespace.as_deref(), &pod) => {
+                return Err(KubernetesError::Internal("the watches have ended".to_owned()));
+            }
+            () = elector.lead() => return Err(KubernetesError::NotLeading),
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if let Err(error) = elector.release().await {
+            tracing::warn!("The Lease stays until it runs out: {error}");
+        }
+        Ok(())
+    }
+}
+
+/// A standby is as ready as the leader: it answers nobody but waits.
+async fn probes(listener: TcpListener) -> std::io::Result<()> {
+    let ok = || axum::routing::get(async || "ok\n");
+    let router = axum::Router::new().route("/livez", ok()).route("/readyz", ok());
+    axum::serve(listener, router).await
+}

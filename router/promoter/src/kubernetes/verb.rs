@@ -1,0 +1,80 @@
+//! What a person says to a Canary: `kubectl annotate canary NAME huidu.dev/verb=promote`.
+//!
+//! A word is noted in the status together with what follows from it, and only then taken off the object: whatever
+//! happens in between, it is done once.
+
+use super::cluster::Cluster;
+use super::object::CanaryObject;
+use super::platform::{TurnError, store};
+use super::status::CanaryStatus;
+use jiff::Timestamp;
+use release::{Verb, apply};
+
+/// The annotation that holds a word.
+pub(super) const VERB: &str = "huidu.dev/verb";
+
+/// Does what a person said, if anybody said something; the sentence that answers, or why nothing was done.
+pub(super) async fn listen(
+    cluster: &Cluster,
+    object: &mut CanaryObject,
+    status: &mut CanaryStatus,
+) -> Result<Option<Result<String, String>>, TurnError> {
+    let said = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(VERB)).cloned();
+    let Some(text) = said else {
+        status.said = None;
+        return Ok(None);
+    };
+    let mut answer = None;
+    if status.said.as_ref() != Some(&text) {
+        let done = parse(&text).and_then(|verb| {
+            apply(verb, &status.release, Timestamp::now()).map_err(|refused| refused.to_string())
+        });
+        answer = Some(match done {
+            Ok(release) => {
+                status.release = release;
+                Ok(format!("a person said {text}"))
+            }
+            Err(why) => Err(format!("{text}: {why}")),
+        });
+        status.said = Some(text);
+        store(cluster, object, status).await?;
+    }
+    *object = cluster.remove_annotation(object, VERB).await?;
+    Ok(answer)
+}
+
+/// The words are those of `kubectl canary`.
+fn parse(text: &str) -> Result<Verb, String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    match words.as_slice() {
+        ["promote"] => Ok(Verb::Promote { full: false }),
+        ["promote", "--full"] => Ok(Verb::Promote { full: true }),
+        ["abort"] => Ok(Verb::Abort),
+        ["pause"] => Ok(Verb::Pause),
+        ["resume"] => Ok(Verb::Resume),
+        ["retry"] => Ok(Verb::Retry),
+        ["undo"] => Ok(Verb::Undo),
+        ["set-weight", weight] => weight
+            .parse()
+            .map(|weight| Verb::SetWeight { weight })
+            .map_err(|error: split::WeightError| error.to_string()),
+        _ => {
+            Err("write promote, promote --full, abort, pause, resume, retry, undo or set-weight 30%"
+                .to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_of_the_command_line() {
+        assert_eq!(parse("promote"), Ok(Verb::Promote { full: false }));
+        assert_eq!(parse(" promote  --full "), Ok(Verb::Promote { full: true }));
+        assert_eq!(parse("set-weight 30%"), Ok(Verb::SetWeight { weight: "30%".parse().unwrap() }));
+        assert!(parse("set-weight lots").unwrap_err().contains("lots"));
+        assert!(parse("advance").unwrap_err().contains("write promote"));
+    }
+}
