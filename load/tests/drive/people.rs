@@ -103,6 +103,8 @@ async fn editorial() -> Server {
     Server::start(|_, seen| {
         let is_in = seen.headers.get("cookie").is_some_and(|cookie| cookie.contains("session=yes"));
         match (seen.method.as_str(), seen.path.as_str()) {
+            // Whoever is still signed in sees no form.
+            ("GET", "/login") if is_in => Answer::status(409),
             ("GET", "/login") => Answer::html(
                 "<form action=/search><input name=q></form>
                  <form method=post><input type=hidden name=csrf value=t0k><input name=username><input name=password></form>",
