@@ -9,9 +9,7 @@ use crate::args::UserCommand;
 use crate::store::{DatabaseUrl, Store};
 use crate::web::app::now;
 use crate::web::passwords::Passwords;
-
-/// Characters of a password at least.
-const PASSWORD_CHARS_MIN: usize = 10;
+use crate::web::{PASSWORD_CHARS_MIN, is_username};
 
 pub(super) async fn run(url: &DatabaseUrl, command: UserCommand) -> anyhow::Result<()> {
     let store = Store::open(url).await.context("can't open the database")?;
@@ -19,11 +17,7 @@ pub(super) async fn run(url: &DatabaseUrl, command: UserCommand) -> anyhow::Resu
     match command {
         UserCommand::Create { username, display_name, role } => {
             let username = username.trim().to_lowercase();
-            let fine = username.chars().all(|c| c.is_alphanumeric() || "-_.@".contains(c));
-            ensure!(
-                fine && (1..=60).contains(&username.chars().count()),
-                "a name to sign in with has 1 to 60 letters, digits or - _ . @"
-            );
+            ensure!(is_username(&username), "a name to sign in with has 1 to 60 letters, digits or - _ . @");
             let hash = Passwords::new().hash(read_password()?).await?;
             let shown = display_name.unwrap_or_else(|| username.clone());
             store.create_user((&username, &shown), &hash, role, now()).await?;

@@ -117,6 +117,12 @@ impl Layout {
         self.user.as_ref().is_some_and(|user| user.role() >= Role::Editor)
     }
 
+    /// Whether the visitor is an administrator.
+    #[must_use]
+    pub(crate) fn is_admin(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.role() == Role::Admin)
+    }
+
     /// A link that changes a preference and comes back here.
     #[must_use]
     pub(crate) fn switch(&self, name: &str, value: &str) -> String {

@@ -24,6 +24,8 @@ use axum::routing::{get, post};
 pub use app::{App, CookieSafety, Options, Shared};
 pub use assets::Accent;
 use error::Error;
+pub(crate) use write::account::PASSWORD_CHARS_MIN;
+pub(crate) use write::users::is_username;
 
 /// Bytes of a form: a comment or a sign-in is far below.
 const FORM_BYTES_MAX: usize = 256 << 10;
@@ -62,6 +64,20 @@ pub fn router(app: &Shared) -> Router {
         .route("/logout", post(write::login::sign_out))
         .route("/desk", get(write::desk::posts))
         .route("/desk/posts/new", get(write::editor::new))
+        .route("/desk/posts/{id}/revisions", get(write::revisions::list))
+        .route(
+            "/desk/posts/{id}/revisions/{version}",
+            get(write::revisions::show).post(write::revisions::restore),
+        )
+        .route("/desk/autosave", post(write::typing::autosave).layer(editor))
+        .route("/desk/autosave/forget", post(write::typing::forget))
+        .route("/desk/preview", post(write::typing::preview).layer(editor))
+        .route("/desk/terms", get(write::settings::terms).post(write::settings::change_term))
+        .route("/desk/settings", get(write::settings::page).post(write::settings::save))
+        .route("/desk/audit", get(write::settings::audit))
+        .route("/desk/account", get(write::account::page).post(write::account::act))
+        .route("/desk/users", get(write::users::page).post(write::users::act))
+        .route("/invite/{token}", get(write::users::invited).post(write::users::join))
         .route("/desk/comments", get(write::moderation::queue).post(write::moderation::act))
         .route("/assets/{file}", get(assets::asset))
         .route("/favicon.ico", get(assets::icon))

@@ -127,6 +127,9 @@ impl FromRequestParts<Shared> for Visitor {
         let token = cookie(&parts.headers, SESSION_COOKIE).filter(|token| is_token(token));
         let session = token.map(|token| text::sha256_hex(token.as_bytes())).unwrap_or_default();
         let user = if session.is_empty() { None } else { app.store.session_user(&session, now()).await? };
+        if user.is_some() && parts.uri.path().starts_with("/desk") {
+            app.store.note_session(&session, now()).await?;
+        }
         let peer = parts
             .extensions
             .get::<ConnectInfo<SocketAddr>>()

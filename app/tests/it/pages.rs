@@ -477,3 +477,136 @@ async fn what_was_typed_comes_back_when_the_session_has_ended() {
     assert!(answer.body.contains("kept body") && answer.body.contains("Kept title"), "{}", answer.body);
     assert!(answer.body.contains("/login"));
 }
+
+#[tokio::test]
+async fn a_new_password_ends_the_other_sessions_and_a_session_can_be_ended_from_the_list() {
+    let blog = TestBlog::empty().await.signed_in("ada", Role::Author).await;
+    let phone = blog.second_process(options()).await.signed_out().sign_in("ada").await;
+    let page = blog.get("/desk/account").await.body;
+    assert_eq!(page.matches("name=\"action\" value=\"end\"").count(), 1, "the own session has no button");
+    let wrong = [("action", "password"), ("current", "wrong"), ("password", "a new long password")];
+    assert_eq!(blog.post("/desk/account", &wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(phone.get("/desk").await.status, StatusCode::OK);
+    let right =
+        [("action", "password"), ("current", "correct horse battery"), ("password", "a new long password")];
+    assert_eq!(blog.post("/desk/account", &right).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(phone.get("/desk").await.status, StatusCode::SEE_OTHER, "the phone is signed out");
+    assert_eq!(blog.get("/desk").await.status, StatusCode::OK, "the one that changed it stays");
+}
+
+#[tokio::test]
+async fn an_invitation_makes_one_account_and_works_once() {
+    let blog = TestBlog::empty().await.signed_in("root", Role::Admin).await;
+    let page = blog.post("/desk/users", &[("action", "invite"), ("role", "editor")]).await.body;
+    let path = page.split("http://blog.test").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let guest = blog.second_process(options()).await.signed_out();
+    assert_eq!(guest.get(&path).await.status, StatusCode::OK);
+    let short = [("username", "eve"), ("password", "short")];
+    assert_eq!(guest.post(&path, &short).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let taken = [("username", "Root"), ("password", "correct horse battery")];
+    assert_eq!(guest.post(&path, &taken).await.status, StatusCode::CONFLICT);
+    let join = [("username", "Eve"), ("display_name", "Eve E."), ("password", "correct horse battery")];
+    assert_eq!(guest.post(&path, &join).await.header("location"), "/login");
+    assert_eq!(guest.post(&path, &join).await.status, StatusCode::NOT_FOUND, "it is used up");
+    let eve = guest.sign_in("eve").await;
+    assert_eq!(eve.get("/desk/comments").await.status, StatusCode::OK, "an editor, as invited");
+    assert_eq!(eve.get("/desk/users").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        eve.post("/desk/users", &[("action", "invite"), ("role", "admin")]).await.status,
+        StatusCode::FORBIDDEN
+    );
+}
+
+#[tokio::test]
+async fn the_last_administrator_can_not_be_shut_out_and_a_disabled_account_is_out_at_once() {
+    let blog = TestBlog::empty().await.signed_in("root", Role::Admin).await;
+    let own = [("action", "standing"), ("id", "1"), ("role", "author")];
+    assert_eq!(blog.post("/desk/users", &own).await.status, StatusCode::CONFLICT);
+    let bob = blog.second_process(options()).await.signed_out().signed_in("bob", Role::Author).await;
+    let shut = [("action", "standing"), ("id", "2"), ("role", "author"), ("disabled", "on")];
+    assert_eq!(blog.post("/desk/users", &shut).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(bob.get("/desk").await.status, StatusCode::SEE_OTHER);
+    assert!(blog.get("/desk/audit").await.body.contains("user.standing"));
+}
+
+#[tokio::test]
+async fn an_earlier_text_is_compared_and_restored_as_a_new_save() {
+    let blog = TestBlog::empty().await.signed_in("ada", Role::Author).await;
+    let id = blog.write("Story", "first line\nsecond line").await;
+    let path = format!("/desk/posts/{id}");
+    let save =
+        [("title", "Story"), ("body", "first line\nchanged line"), ("version", "1"), ("action", "save")];
+    blog.post(&path, &save).await;
+    let old = blog.get(&format!("{path}/revisions/1")).await.body;
+    assert!(old.contains("<span class=\"hl-del\">− second line"), "{old}");
+    assert!(old.contains("<span class=\"hl-add\">+ changed line"), "{old}");
+    let restored = blog.post(&format!("{path}/revisions/1"), &[("present", "2")]).await;
+    assert_eq!(restored.status, StatusCode::SEE_OTHER);
+    assert!(blog.get("/posts/story").await.body.contains("second line"));
+    assert!(
+        blog.get(&format!("{path}/revisions")).await.body.contains("/revisions/3"),
+        "nothing was thrown away"
+    );
+    let late = blog.post(&format!("{path}/revisions/2"), &[("present", "2")]).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn what_was_typed_and_not_saved_is_offered_again_and_forgotten_after_a_save() {
+    let blog = TestBlog::empty().await.signed_in("ada", Role::Author).await;
+    let id = blog.write("Story", "saved").await;
+    let (path, number) = (format!("/desk/posts/{id}"), id.to_string());
+    let typed = [("post", number.as_str()), ("version", "1"), ("title", "Story"), ("body", "typed only")];
+    assert_eq!(blog.post("/desk/autosave", &typed).await.status, StatusCode::NO_CONTENT);
+    let editor = blog.get(&path).await.body;
+    assert!(editor.contains("?resume=1") && !editor.contains(">typed only<"), "{editor}");
+    assert!(blog.get(&format!("{path}?resume=1")).await.body.contains(">typed only<"));
+    assert!(blog.get("/posts/story").await.body.contains("saved"), "readers see what is saved");
+    let other = blog.second_process(options()).await.signed_out().signed_in("bob", Role::Author).await;
+    assert_eq!(other.post("/desk/autosave", &typed).await.status, StatusCode::FORBIDDEN);
+    let save = [("title", "Story"), ("body", "typed only"), ("version", "1"), ("action", "save")];
+    blog.post(&path, &save).await;
+    assert!(!blog.get(&path).await.body.contains("?resume=1"));
+}
+
+#[tokio::test]
+async fn a_preview_is_what_readers_will_get() {
+    let blog = TestBlog::empty().await.signed_in("ada", Role::Author).await;
+    let body = "## 标题\n\n**bold** <script>alert(1)</script>";
+    let part = blog.post("/desk/preview", &[("body", body), ("fragment", "1")]).await.body;
+    assert!(part.contains("<strong>bold</strong>") && !part.contains("<script"), "{part}");
+    blog.write("Real", body).await;
+    assert!(blog.get("/posts/real").await.body.contains(part.trim()));
+    assert_eq!(blog.signed_out().post("/desk/preview", &[("body", "x")]).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn renaming_a_tag_to_another_merges_both_and_deleting_keeps_the_posts() {
+    let blog = TestBlog::empty().await.signed_in("ed", Role::Editor).await;
+    blog.write_with(&[("title", "One"), ("body", "x"), ("tags", "k8s"), ("category", "Ops")]).await;
+    blog.write_with(&[("title", "Two"), ("body", "x"), ("tags", "Kubernetes，k8s")]).await;
+    let rename = [("kind", "tag"), ("id", "1"), ("name", "Kubernetes"), ("action", "rename")];
+    assert_eq!(blog.post("/desk/terms", &rename).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(blog.get("/tags/k8s").await.status, StatusCode::NOT_FOUND);
+    assert!(blog.get("/tags/kubernetes").await.body.contains("2 posts"));
+    blog.post("/desk/terms", &[("kind", "category"), ("id", "1"), ("action", "delete")]).await;
+    assert_eq!(blog.get("/posts/one").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn settings_show_on_every_page_of_every_process_and_nonsense_is_refused() {
+    let blog = TestBlog::empty().await.signed_in("root", Role::Admin).await;
+    let reader = blog.second_process(options()).await.signed_out();
+    assert!(reader.get("/").await.body.contains("Huidu Blog"));
+    let good = [("title", "新名字"), ("time_zone", "Europe/Berlin"), ("page_size", "5")];
+    assert_eq!(blog.post("/desk/settings", &good).await.status, StatusCode::SEE_OTHER);
+    assert!(reader.get("/").await.body.contains("<title>新名字</title>"));
+    for (field, value) in
+        [("title", ""), ("time_zone", "Mars/Olympus"), ("page_size", "0"), ("page_size", "many")]
+    {
+        let form = good.map(|(name, old)| (name, if name == field { value } else { old }));
+        let answer = blog.post("/desk/settings", &form).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{field}");
+        assert!(answer.body.contains("role=\"alert\""), "{field}");
+    }
+}

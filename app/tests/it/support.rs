@@ -91,9 +91,14 @@ impl TestBlog {
     }
 
     /// Makes an account and signs in, through the pages.
-    pub(crate) async fn signed_in(mut self, username: &str, role: Role) -> Self {
+    pub(crate) async fn signed_in(self, username: &str, role: Role) -> Self {
         let hash = Passwords::new().hash("correct horse battery".to_owned()).await.unwrap();
         self.app.store.create_user((username, username), &hash, role, 1_700_000_000).await.unwrap();
+        self.sign_in(username).await
+    }
+
+    /// Signs in with an account that is there.
+    pub(crate) async fn sign_in(mut self, username: &str) -> Self {
         let answer =
             self.post("/login", &[("username", username), ("password", "correct horse battery")]).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use crate::store::{Draft, Post, Publication, StoreError};
+use crate::store::{Autosave, Draft, Post, Publication, StoreError};
 use crate::web::app::{Shared, Site, now};
 use crate::web::error::Error;
 use crate::web::i18n::Lang;
@@ -48,10 +48,12 @@ pub(crate) struct EditorForm {
     action: String,
 }
 
-/// What was just done.
+/// What was just done, or wanted.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Done {
     saved: Option<String>,
+    /// Take up what was typed and not saved.
+    resume: Option<String>,
 }
 
 #[derive(Template)]
@@ -66,19 +68,42 @@ struct EditorTemplate {
     problem: String,
     /// What somebody else saved in between.
     theirs: Option<String>,
+    /// What was typed here before and never saved.
+    autosaved: Option<Autosave>,
 }
 
 impl EditorTemplate {
+    /// With the text that was typed before. Its version stays the one it was typed on, so that a save in between
+    /// shows as a conflict.
+    fn resumed(mut self) -> Self {
+        if let Some(kept) = self.autosaved.take() {
+            self.form.title = kept.title;
+            self.form.body = kept.body;
+            self.form.version = kept.base_version;
+        }
+        self
+    }
+
+    /// 0 for a post that does not exist yet.
+    fn number(&self) -> i64 {
+        self.post.as_ref().map_or(0, |post| post.id)
+    }
+
     fn is_published(&self) -> bool {
         self.post.as_ref().is_some_and(|post| post.status == "published")
     }
 }
 
 /// `GET /desk/posts/new`.
-pub(crate) async fn new(State(app): State<Shared>, visitor: Visitor) -> Result<Response, Error> {
+pub(crate) async fn new(
+    State(app): State<Shared>,
+    Query(done): Query<Done>,
+    visitor: Visitor,
+) -> Result<Response, Error> {
     visitor.signed_in()?;
     let form = EditorForm { comments_open: "on".to_owned(), ..EditorForm::default() };
-    html(&page(&app, &visitor, None, form).await?)
+    let page = page(&app, &visitor, None, form).await?;
+    html(&if done.resume.is_some() { page.resumed() } else { page })
 }
 
 /// `GET /desk/posts/{id}`.
@@ -92,7 +117,7 @@ pub(crate) async fn edit(
     let form = filled(&*app.site().await?, &post);
     let mut page = page(&app, &visitor, Some(post), form).await?;
     page.saved = done.saved.is_some();
-    html(&page)
+    html(&if done.resume.is_some() { page.resumed() } else { page })
 }
 
 /// `POST /desk/posts`.
@@ -106,6 +131,8 @@ pub(crate) async fn create(
         Err(problem) => again(&app, &visitor, (None, form), Again::Problem(problem)).await,
         Ok(draft) => {
             let saved = app.store.create_post(&draft, user.id, now()).await?;
+            app.store.forget_autosave(user.id, 0).await?;
+            app.audit(user, ("post.create", &saved.slug), act(&form)).await;
             Ok(Redirect::to(&format!("/desk/posts/{}?saved=1", saved.id)).into_response())
         }
     }
@@ -125,7 +152,11 @@ pub(crate) async fn update(
         Err(problem) => return again(&app, &visitor, (Some(post), form), Again::Problem(problem)).await,
     };
     match app.store.update_post((id, form.version), &draft, user.id, now()).await {
-        Ok(_) => Ok(Redirect::to(&format!("/desk/posts/{id}?saved=1")).into_response()),
+        Ok(saved) => {
+            app.store.forget_autosave(user.id, id).await?;
+            app.audit(user, ("post.save", &saved.slug), act(&form)).await;
+            Ok(Redirect::to(&format!("/desk/posts/{id}?saved=1")).into_response())
+        }
         Err(StoreError::Conflict(version)) => {
             let post = own(&app, &visitor, id).await?;
             again(&app, &visitor, (Some(post), form), Again::Conflict(version)).await
@@ -134,10 +165,19 @@ pub(crate) async fn update(
     }
 }
 
-async fn own(app: &Shared, visitor: &Visitor, id: i64) -> Result<Post, Error> {
+/// A post that the visitor may edit.
+pub(crate) async fn own(app: &Shared, visitor: &Visitor, id: i64) -> Result<Post, Error> {
     let user = visitor.signed_in()?;
     let post = app.store.post(id).await?.ok_or(Error::NotFound)?;
     if user.may_edit(post.author_id) { Ok(post) } else { Err(Error::Forbidden) }
+}
+
+/// The button that was pressed, for the audit log.
+fn act(form: &EditorForm) -> &str {
+    match form.action.as_str() {
+        known @ ("publish" | "archive" | "draft") => known,
+        _ => "save",
+    }
 }
 
 /// Why the form comes back, with everything that was typed.
@@ -180,6 +220,12 @@ async fn page(
     let title = if post.is_some() { visitor.manner.text().edit } else { visitor.manner.text().new_post };
     let layout = Layout::new(app, visitor, title).await?.unlisted();
     let categories = app.site().await?.categories.iter().map(|term| term.name.clone()).collect();
+    let number = post.as_ref().map_or(0, |post| post.id);
+    let autosaved = app
+        .store
+        .autosaved(visitor.signed_in()?.id, number)
+        .await?
+        .filter(|kept| kept.title != form.title || kept.body != form.body);
     Ok(EditorTemplate {
         l: layout,
         post,
@@ -188,6 +234,7 @@ async fn page(
         saved: false,
         problem: String::new(),
         theirs: None,
+        autosaved,
     })
 }
 

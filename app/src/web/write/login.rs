@@ -23,7 +23,7 @@ const ATTEMPTS_OF_NAME_MAX: i64 = 50;
 /// The window, in seconds.
 const WINDOW_S: i64 = 900;
 /// Bytes of a password: argon2 takes longer ones, people don't.
-const PASSWORD_BYTES_MAX: usize = 1024;
+pub(crate) const PASSWORD_BYTES_MAX: usize = 1024;
 
 /// Where to go after signing in.
 #[derive(Debug, Deserialize)]
@@ -89,7 +89,7 @@ pub(crate) async fn sign_in(
         return refuse(&app, &visitor, StatusCode::UNAUTHORIZED, again(t.login_failed)).await;
     };
     app.store.forget_attempts(&own).await?;
-    let token = text::hex(&rand::rng().random::<[u8; 32]>());
+    let token = new_token();
     let session = NewSession {
         token_hash: text::sha256_hex(token.as_bytes()),
         user_id: user.id,
@@ -108,6 +108,11 @@ pub(crate) async fn sign_out(State(app): State<Shared>, visitor: Visitor) -> Res
         app.store.end_session(&visitor.session).await?;
     }
     with_session(&app, "/", ("", 0))
+}
+
+/// 256 random bits as 64 hexadecimal digits.
+pub(crate) fn new_token() -> String {
+    text::hex(&rand::rng().random::<[u8; 32]>())
 }
 
 struct LoginAgain {

@@ -62,7 +62,7 @@ pub(crate) async fn act(
     visitor: Visitor,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, Error> {
-    let user = visitor.at_least(Role::Editor)?;
+    let user = visitor.at_least(Role::Editor)?.clone();
     let ids: Vec<i64> = fields
         .iter()
         .filter(|(name, _)| name == "id")
@@ -79,7 +79,7 @@ pub(crate) async fn act(
             app.store.moderate(&ids, status).await?
         }
     };
-    tracing::info!(actor = %user.username, action = field("action"), changed, "comments were moderated");
+    app.audit(&user, ("comment.moderate", field("action")), &format!("{changed} changed")).await;
     let back = CommentStatus::parse(field("back")).unwrap_or(CommentStatus::Pending).as_str();
     Ok(Redirect::to(&format!("/desk/comments?status={back}")).into_response())
 }
