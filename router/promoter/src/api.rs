@@ -21,13 +21,23 @@ pub const VERBS: [&str; 7] = ["promote", "abort", "pause", "resume", "retry", "u
 /// The largest body that is read; the arguments of a verb are a few bytes.
 const BODY_LIMIT: usize = 4096;
 
-/// A verb that somebody said, and where the answer goes.
+/// Something that somebody wants of the control loop, and where the answer goes.
 #[derive(Debug)]
 pub struct Command {
-    /// What was said.
-    pub verb: Verb,
+    /// What is wanted.
+    pub wish: Wish,
     /// The object after it, or why not.
     pub reply: oneshot::Sender<Result<Box<Canary>, Rejection>>,
+}
+
+/// What somebody wants.
+#[derive(Clone, Copy, Debug)]
+pub enum Wish {
+    /// The object as it is now, with every change of the file already seen: who edits the file and then asks, is
+    /// answered about the edit.
+    Look,
+    /// A verb.
+    Say(Verb),
 }
 
 /// Why a verb was not carried out.
@@ -42,6 +52,8 @@ pub enum Rejection {
 /// What the interface shows and reaches.
 #[derive(Clone, Debug)]
 pub struct Api {
+    /// The name of the only object.
+    pub name: String,
     /// The object; none before the first look.
     pub canary: watch::Receiver<Option<Canary>>,
     /// Where verbs go.
@@ -80,13 +92,32 @@ impl Api {
         axum::serve(listener, router).await
     }
 
-    fn named(&self, name: &str) -> Result<Canary, Box<Response>> {
-        let canary = self.canary.borrow().clone();
-        let known = canary.as_ref().map_or("none yet", |canary| &canary.metadata.name).to_owned();
-        canary.filter(|canary| canary.metadata.name == name).ok_or_else(|| {
-            let error = format!("there is no canary `{name}`");
-            Box::new(problem(StatusCode::NOT_FOUND, &error, &format!("known: {known}")))
-        })
+    /// The object after the wish, or the answer that says why not.
+    async fn ask(&self, wish: Wish) -> Result<Box<Canary>, Box<Response>> {
+        let ending =
+            || Box::new(problem(StatusCode::SERVICE_UNAVAILABLE, "the promoter is ending", "start it again"));
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command { wish, reply }).await.map_err(|_| ending())?;
+        match answer.await.map_err(|_| ending())? {
+            Ok(canary) => Ok(canary),
+            Err(Rejection::Refused(Refused { error, remedy })) => {
+                Err(Box::new(problem(StatusCode::CONFLICT, &error, &remedy)))
+            }
+            Err(Rejection::Failed(error)) => Err(Box::new(problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                &error,
+                "nothing was changed; try again",
+            ))),
+        }
+    }
+
+    /// Refuses a name that nothing has.
+    fn check(&self, name: &str) -> Result<(), Box<Response>> {
+        if name == self.name {
+            return Ok(());
+        }
+        let error = format!("there is no canary `{name}`");
+        Err(Box::new(problem(StatusCode::NOT_FOUND, &error, &format!("known: {}", self.name))))
     }
 }
 
@@ -106,37 +137,27 @@ async fn metrics(State(api): State<Api>) -> Response {
     }
 }
 
-async fn list(State(api): State<Api>) -> Json<CanaryList> {
-    Json(CanaryList::new(api.canary.borrow().iter().cloned().collect()))
+async fn list(State(api): State<Api>) -> Response {
+    match api.ask(Wish::Look).await {
+        Ok(canary) => Json(CanaryList::new(vec![*canary])).into_response(),
+        Err(response) => *response,
+    }
 }
 
 async fn show(State(api): State<Api>, Path(name): Path<String>) -> Response {
-    api.named(&name).map_or_else(|problem| *problem, |canary| Json(canary).into_response())
+    let answer = async {
+        api.check(&name)?;
+        api.ask(Wish::Look).await
+    };
+    answer.await.map_or_else(|response| *response, |canary| Json(canary).into_response())
 }
 
 async fn say(State(api): State<Api>, Path((name, verb)): Path<(String, String)>, body: Bytes) -> Response {
-    if let Err(problem) = api.named(&name) {
-        return *problem;
-    }
-    let verb = match parse(&verb, &body) {
-        Ok(verb) => verb,
-        Err(response) => return *response,
+    let answer = async {
+        api.check(&name)?;
+        api.ask(Wish::Say(parse(&verb, &body)?)).await
     };
-    let (reply, answer) = oneshot::channel();
-    let ending = || problem(StatusCode::SERVICE_UNAVAILABLE, "the promoter is ending", "start it again");
-    if api.commands.send(Command { verb, reply }).await.is_err() {
-        return ending();
-    }
-    match answer.await {
-        Ok(Ok(canary)) => Json(canary).into_response(),
-        Ok(Err(Rejection::Refused(Refused { error, remedy }))) => {
-            problem(StatusCode::CONFLICT, &error, &remedy)
-        }
-        Ok(Err(Rejection::Failed(error))) => {
-            problem(StatusCode::INTERNAL_SERVER_ERROR, &error, "nothing was changed; try again")
-        }
-        Err(_) => ending(),
-    }
+    answer.await.map_or_else(|response| *response, |canary| Json(canary).into_response())
 }
 
 /// The verb with its arguments; an empty body is no arguments.

@@ -2,6 +2,7 @@
 
 mod args;
 mod client;
+mod explain;
 mod follow;
 mod history;
 mod status;
@@ -72,6 +73,10 @@ async fn run(args: Args) -> Result<(), Failure> {
         VerbArgs::History(args) => {
             let canary = client.find(args.name.as_deref()).await?;
             return print(output, &canary.status.release.history, || history::table(&canary));
+        }
+        VerbArgs::Explain(args) => {
+            let canary = client.find(args.name.as_deref()).await?;
+            return print(output, &canary, || explain::text(&canary));
         }
         VerbArgs::Completion { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "kubectl-canary", &mut io::stdout());

@@ -7,6 +7,7 @@
 //! ```
 
 mod config;
+mod config_file;
 mod files;
 mod platform;
 mod processes;

@@ -79,6 +79,8 @@ pub(super) enum VerbArgs {
     },
     /// List the releases that have ended.
     History(Name),
+    /// Say why the verdict is what it is, with its numbers, and what would change it.
+    Explain(Name),
     /// Print a completion script, as in `source <(kubectl-canary completion bash)`.
     Completion {
         /// The shell.

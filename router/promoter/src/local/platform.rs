@@ -5,15 +5,14 @@ use super::processes::Processes;
 use super::routers::{self, Attention, Reports, Wanted};
 use super::routes_file::{Endpoints, RoutesFile};
 use super::state::{Scale, State, StateError, StateFile, Undone};
-use crate::api::Rejection;
+use crate::api::{Rejection, Wish};
 use crate::canary::{Canary, CanaryStatus, Condition, ConditionStatus, RoutingView};
 use crate::evidence::Order;
 use crate::metrics::Metrics;
 use crate::platform::{Platform, turn};
 use jiff::Timestamp;
 use release::{
-    Action, Event, Fleet, HoldReason, Observation, Phase, Revision, Routing, Sample, Spec, Status, Verb,
-    apply,
+    Action, Event, Fleet, HoldReason, Observation, Phase, Revision, Routing, Sample, Spec, Status, apply,
 };
 use std::io;
 use tokio::sync::watch;
@@ -62,11 +61,13 @@ impl Local {
         self.direct();
     }
 
-    /// Does what a person said.
-    pub(super) async fn say(&mut self, verb: Verb) -> Result<Box<Canary>, Rejection> {
-        let status = apply(verb, &self.state.status, Timestamp::now()).map_err(Rejection::Refused)?;
-        self.remember(status).map_err(|error| Rejection::Failed(error.to_string()))?;
-        tracing::info!(?verb, "A person said {verb:?}");
+    /// Does what somebody wants.
+    pub(super) async fn grant(&mut self, wish: Wish) -> Result<Box<Canary>, Rejection> {
+        if let Wish::Say(verb) = wish {
+            let status = apply(verb, &self.state.status, Timestamp::now()).map_err(Rejection::Refused)?;
+            self.remember(status).map_err(|error| Rejection::Failed(error.to_string()))?;
+            tracing::info!(?verb, "A person said {verb:?}");
+        }
         self.round().await;
         Ok(Box::new(self.view()))
     }

@@ -159,6 +159,14 @@ impl Processes {
         }
     }
 
+    /// Marks everything, without waiting for the routers: they end as well, or are told by somebody else.
+    pub(super) fn end_all(&mut self) {
+        for replica in self.replicas.values_mut() {
+            replica.end();
+            replica.listed = false;
+        }
+    }
+
     /// Starts what is due and ends what has left the routers: `gone_from_routers` is asked with the generation of the
     /// routes file that was the first not to list a replica, and how long ago that was written.
     pub(super) fn act(

@@ -1,6 +1,7 @@
 //! `promoter local`: from a file to a running workload.
 
 use super::config::{Config, EvidenceSource};
+use super::config_file::ConfigFile;
 use super::platform::Local;
 use super::processes::{Ownership, Processes, discover};
 use super::routers::{self, Attention, Reports};
@@ -8,14 +9,14 @@ use super::routes_file::RoutesFile;
 use super::state::{Scale, State, StateError, StateFile};
 use crate::api::{Api, Command};
 use crate::canary::Canary;
-use crate::evidence::{Order, PrometheusSource, Sampler, Source};
+use crate::evidence::{Order, Sampler, Source};
 use crate::metrics::Metrics;
 use crate::yaml::FileError;
 use jiff::Timestamp;
 use release::{Sample, Status};
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -23,8 +24,6 @@ use tokio::time;
 
 /// The longest pause between two looks; most changes wake the loop at once.
 const TICK: Duration = Duration::from_millis(250);
-/// How often the configuration file is looked at.
-const CONFIG_PERIOD: Duration = Duration::from_millis(300);
 
 /// Runs a workload on this machine and releases its new versions gradually.
 #[derive(Clone, Debug, clap::Args)]
@@ -79,7 +78,6 @@ struct Wakers {
     reports: watch::Receiver<Reports>,
     samples: mpsc::Receiver<Sample>,
     commands: mpsc::Receiver<Command>,
-    configs: mpsc::Receiver<Result<Config, String>>,
 }
 
 // === impl LocalArgs ===
@@ -91,15 +89,8 @@ impl LocalArgs {
     /// Where it cannot start; once started, it goes on whatever happens.
     pub async fn run(self) -> Result<(), StartError> {
         let Self { config: path, prometheus, stop_workload_on_exit } = self;
-        let load = move || {
-            Config::load(&path).map(|mut config| {
-                if let Some(address) = &prometheus {
-                    config.evidence = EvidenceSource::Prometheus(PrometheusSource::at(address));
-                }
-                (config, path.clone())
-            })
-        };
-        let (config, path) = load()?;
+        let mut file = ConfigFile::new(path, prometheus);
+        let config = file.load()?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
         let listener = TcpListener::bind(config.api)
@@ -107,11 +98,8 @@ impl LocalArgs {
             .map_err(|source| StartError::Port { address: config.api, source })?;
         let (shown, canary) = watch::channel(None);
         let (mut local, mut wakers) = start(config, listener, canary)?;
-        let (told, configs) = mpsc::channel(1);
-        tokio::spawn(watch_config(path, move || load().map(|(config, _)| config), told));
-        wakers.configs = configs;
         tokio::select! {
-            () = work(&mut local, &mut wakers, &shown) => {}
+            () = work(&mut local, &mut file, &mut wakers, &shown) => {}
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
@@ -149,7 +137,9 @@ fn start(
         Ownership { name: config.name.clone(), owner: file.owner().to_owned(), logs: config.logs.clone() };
     let processes = Processes::restore(ownership, &config.deployment, &state.replicas, &listed);
 
-    let (reports, attention) = (watch::Sender::new(Reports::new()), watch::Sender::new(Attention::Close));
+    // Listeners come before the tasks that tell them: a task without one ends.
+    let (reports, heard) = watch::channel(Reports::new());
+    let attention = watch::Sender::new(Attention::Close);
     for admin in config.routers.admins.clone() {
         tokio::spawn(routers::poll(admin, reports.clone(), attention.subscribe()));
     }
@@ -163,11 +153,13 @@ fn start(
     let (taken, samples) = mpsc::channel(1);
     tokio::spawn(Sampler { source, orders: orders.subscribe(), samples: taken }.run());
     let (said, commands) = mpsc::channel(16);
-    tokio::spawn(Api { canary, commands: said, metrics: metrics.clone() }.serve(listener));
+    tokio::spawn(
+        Api { name: config.name.clone(), canary, commands: said, metrics: metrics.clone() }.serve(listener),
+    );
 
-    let wakers = Wakers { reports: reports.subscribe(), samples, commands, configs: mpsc::channel(1).1 };
+    let wakers = Wakers { reports: heard.clone(), samples, commands };
     let local = Local {
-        reports: reports.subscribe(),
+        reports: heard,
         config,
         config_problem: None,
         file,
@@ -197,18 +189,27 @@ fn fresh_state(config: &Config, file: &StateFile) -> Result<State, StartError> {
 }
 
 /// The control loop.
-async fn work(local: &mut Local, wakers: &mut Wakers, shown: &watch::Sender<Option<Canary>>) {
+async fn work(
+    local: &mut Local,
+    file: &mut ConfigFile,
+    wakers: &mut Wakers,
+    shown: &watch::Sender<Option<Canary>>,
+) {
     loop {
+        if let Some(next) = file.changed() {
+            local.configure(next);
+        }
         local.round().await;
         shown.send_replace(Some(local.view()));
         tokio::select! {
             () = local.processes.changed() => {}
             Ok(()) = wakers.reports.changed() => {}
             Some(sample) = wakers.samples.recv() => local.sample = Some(sample),
-            Some(config) = wakers.configs.recv() => local.configure(config),
-            Some(Command { verb, reply }) = wakers.commands.recv() => {
-                let answer = local.say(verb).await;
-                shown.send_replace(Some(local.view()));
+            Some(Command { wish, reply }) = wakers.commands.recv() => {
+                if let Some(next) = file.changed() {
+                    local.configure(next);
+                }
+                let answer = local.grant(wish).await;
                 // Whoever asked may have gone.
                 let _ = reply.send(answer);
             }
@@ -219,7 +220,9 @@ async fn work(local: &mut Local, wakers: &mut Wakers, shown: &watch::Sender<Opti
 
 /// Ends all processes and waits for them.
 async fn stop_workload(local: &mut Local) {
-    local.processes.plan(&[]);
+    local.processes.end_all();
+    // All of it goes, so there is nobody to whom the routers could send instead: none is waited for.
+    local.processes.note_listed(local.state.generation, &BTreeSet::new());
     while !local.processes.is_empty() {
         local.processes.act(&local.state.templates, |_, _| true);
         tokio::select! {
@@ -229,30 +232,6 @@ async fn stop_workload(local: &mut Local) {
     }
     if let Err(error) = local.save() {
         tracing::warn!("{error}");
-    }
-}
-
-/// Reads the file again whenever it changes.
-async fn watch_config(
-    path: PathBuf,
-    load: impl Fn() -> Result<Config, FileError>,
-    told: mpsc::Sender<Result<Config, String>>,
-) {
-    let look = || -> Option<(SystemTime, u64)> {
-        let file = fs::metadata(&path).ok()?;
-        Some((file.modified().ok()?, file.len()))
-    };
-    let mut seen = look();
-    loop {
-        time::sleep(CONFIG_PERIOD).await;
-        let now = look();
-        if now == seen {
-            continue;
-        }
-        seen = now;
-        if told.send(load().map_err(|error| error.to_string())).await.is_err() {
-            return;
-        }
     }
 }
 

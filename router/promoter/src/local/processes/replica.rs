@@ -88,25 +88,31 @@ impl Replica {
     ) {
         self.record.restarts = self.record.restarts.saturating_add(1);
         self.backoff.fail(Some(lived), backoff);
-        let (times, wait) = (self.record.restarts, self.backoff.wait);
-        let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+        let times = match self.record.restarts {
+            1 => "once".to_owned(),
+            times => format!("{times} times"),
+        };
         let line = last_line.map(|line| format!(": {line}")).unwrap_or_default();
-        self.record.last_exit = Some(format!("{how}, {times} so far, restarting after {wait}{line}"));
+        self.record.last_exit = Some(format!("{how}, {times} so far{line}"));
     }
 
     /// It could not be started.
     pub(super) fn failed_to_start(&mut self, why: &str, backoff: &RestartBackoff) {
         self.backoff.fail(None, backoff);
-        self.record.last_exit = Some(format!("{why}; trying again after {}", self.backoff.wait));
+        self.record.last_exit = Some(why.to_owned());
     }
 
-    /// Why it is not ready.
+    /// Why it is not ready; how its last process ended is part of it until the present one is ready.
     pub(super) fn trouble(&self) -> String {
-        match (&self.running, &self.record.last_exit) {
-            (Some(Running { health: Some(Health::NotReady(why)), .. }), _) => why.clone(),
-            (Some(_), _) => "not probed yet".to_owned(),
-            (None, Some(exit)) => exit.clone(),
-            (None, None) => "not started yet".to_owned(),
+        let now = match &self.running {
+            Some(Running { health: Some(Health::NotReady(why)), .. }) => why.clone(),
+            Some(_) => "not probed yet".to_owned(),
+            None if self.backoff.wait.is_zero() => "not started yet".to_owned(),
+            None => format!("restarting after {}", self.backoff.wait),
+        };
+        match &self.record.last_exit {
+            Some(exit) => format!("{exit} ({now})"),
+            None => now,
         }
     }
 
