@@ -9,4 +9,6 @@ pub mod kubernetes;
 pub mod local;
 pub mod metrics;
 pub mod platform;
+pub mod replay;
+pub mod simulate;
 pub mod yaml;

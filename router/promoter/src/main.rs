@@ -4,6 +4,9 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use promoter::kubernetes::{KubernetesArgs, crd_yaml};
 use promoter::local::{LocalArgs, StartError};
+use promoter::replay::{ReplayArgs, ReplayError};
+use promoter::simulate::SimulateArgs;
+use promoter::yaml::FileError;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -26,6 +29,8 @@ struct Args {
 enum Command {
     Local(LocalArgs),
     Kubernetes(KubernetesArgs),
+    Replay(ReplayArgs),
+    Simulate(SimulateArgs),
     /// Prints the definition of the custom resource `Canary`, to be applied with kubectl.
     Crd,
 }
@@ -44,25 +49,35 @@ fn main() -> ExitCode {
     };
     observe(log, log_json);
     match run(command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             tracing::error!("{error:#}");
-            let usage = matches!(error.downcast_ref(), Some(StartError::Config(_)));
+            let usage = matches!(error.downcast_ref(), Some(StartError::Config(_)))
+                || error.is::<ReplayError>()
+                || error.is::<FileError>();
             ExitCode::from(if usage { USAGE } else { 1 })
         }
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+/// The exit status.
+fn run(command: Command) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     match command {
-        Command::Local(args) => Ok(runtime.block_on(args.run())?),
-        Command::Kubernetes(args) => Ok(runtime.block_on(args.run())?),
+        Command::Local(args) => runtime.block_on(args.run())?,
+        Command::Kubernetes(args) => runtime.block_on(args.run())?,
+        Command::Replay(args) => {
+            let (report, ending) = runtime.block_on(args.run())?;
+            std::io::stdout().write_all(report.as_bytes())?;
+            return Ok(ending.exit_code());
+        }
+        Command::Simulate(args) => std::io::stdout().write_all(args.run()?.as_bytes())?,
         Command::Crd => {
             let yaml = crd_yaml().map_err(anyhow::Error::msg)?;
-            Ok(std::io::stdout().write_all(yaml.as_bytes())?)
+            std::io::stdout().write_all(yaml.as_bytes())?;
         }
     }
+    Ok(0)
 }
 
 fn observe(filter: EnvFilter, json: bool) {

@@ -26,6 +26,11 @@ pub trait Platform {
     /// What is remembered.
     fn status(&self) -> &Status;
 
+    /// The present moment; a recording has a clock of its own.
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
     /// Looks at everything. A sample of the counters is handed out once.
     fn observe(&mut self) -> impl Future<Output = Result<Observation, Self::Error>>;
 
@@ -52,7 +57,7 @@ pub async fn turn<P: Platform>(platform: &mut P) -> Result<(), P::Error> {
         let seen = platform.observe().await?;
         let began = Instant::now();
         let Decision { status, actions, events } =
-            decide(platform.spec(), platform.status(), &seen, Timestamp::now());
+            decide(platform.spec(), platform.status(), &seen, platform.now());
         platform.measure(began.elapsed());
         let moved = place(&status) != place(platform.status());
         // What was decided must be remembered before any of it is done.

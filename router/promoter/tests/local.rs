@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Routing, World, candidate, phase, pids, signal, stable, weight};
+use common::{Prometheus, Routing, World, candidate, phase, pids, signal, stable, weight};
 use rustix::process::Signal;
 use std::fs;
 
@@ -331,4 +331,33 @@ async fn the_processes_outlive_the_promoter_unless_they_are_to_end_with_it() {
         let replicas = canary["status"]["replicas"].as_array().unwrap();
         replicas.len() == 3 && replicas.iter().all(|replica| replica["ready"] == true)
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_counts_of_a_real_prometheus_judge_as_well_and_its_loss_only_holds() {
+    let mut world = World::empty().await;
+    let Some(mut prometheus) = Prometheus::scraping(&world.router) else {
+        eprintln!(
+            "SKIPPED: there is no `prometheus` here; on Debian, `apt-get install prometheus` brings it"
+        );
+        return;
+    };
+    world.settings.steps = "[{weight: 10%}, {weight: 100%, pause: {}}]";
+    world.settings.more = format!("evidence: {{prometheus: {{address: \"{}\"}}}}\n", prometheus.address);
+    world.write();
+    world.start();
+    world.until("stable", |canary| phase(canary) == "Stable");
+    world.release(&[("HELLO_VERSION", "v2")]);
+    let paused = world.until("at its last step", |canary| {
+        weight(canary) == "100%" && canary["status"]["hold"]["reason"] == "Paused"
+    });
+    let total = &paused["status"]["release"]["total"];
+    assert!(total["canary"]["requests"].as_u64().unwrap() > 0, "{total}");
+    assert_eq!(total["canary"]["requests"].as_u64().unwrap() % 100, 0, "whole scrapes: {total}");
+
+    prometheus.end();
+    let held = world.until("held", |canary| canary["status"]["hold"]["reason"] == "SourceUnavailable");
+    let message = held["status"]["hold"]["message"].as_str().unwrap();
+    assert!(message.contains(&prometheus.address) && message.contains("connection refused"), "{message}");
+    assert_eq!((phase(&held), weight(&held)), ("Progressing", "100%"));
 }

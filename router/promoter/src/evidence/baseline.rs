@@ -31,13 +31,18 @@ impl Baseline {
             }
         }
         let before = self.0.take();
+        let told = !problems.is_empty();
         let sample = if readable.is_empty() {
             Some(Sample::Unavailable(problems.join("; ")))
         } else {
             before.map(|(from, before)| match difference(&before, &readable) {
                 Ok(counts) => Sample::Window(Window { from, to: at, counts }),
-                Err(lost) => {
-                    problems.extend(lost);
+                // One that cannot be read has been told already.
+                Err(lost) if told && !readable.contains_key(&lost.0) => {
+                    Sample::Unavailable(problems.join("; "))
+                }
+                Err((router, why)) => {
+                    problems.push(format!("{router} {why}"));
                     Sample::Unavailable(problems.join("; "))
                 }
             })
@@ -59,16 +64,17 @@ impl Baseline {
     }
 }
 
-/// An error is a sentence where nothing has been said of the router yet.
+/// An error is a router and what happened to it.
 fn difference(
     before: &BTreeMap<String, Counters>,
     now: &BTreeMap<String, Counters>,
-) -> Result<Counts, Option<String>> {
+) -> Result<Counts, (String, &'static str)> {
     let mut counts = Counts::default();
     for (router, before) in before {
-        let now = now.get(router).ok_or(None)?;
-        let began_anew = || Some(format!("{router} began anew; counting goes on from now"));
-        counts += now.since(before).ok_or_else(began_anew)?;
+        let lost = |why| (router.clone(), why);
+        let now =
+            now.get(router).ok_or_else(|| lost("is no longer there; the others are counted from now"))?;
+        counts += now.since(before).ok_or_else(|| lost("began anew; counting goes on from now"))?;
     }
     Ok(counts)
 }
@@ -169,6 +175,14 @@ mod tests {
         assert_eq!(canary(sample), Tally::new(1, 0));
         let sample = baseline.advance(reading(40, &[("a", router("1", 25, 0)), ("b", router("2", 902, 10))]));
         assert_eq!(canary(sample), Tally::new(3, 1));
+    }
+
+    #[test]
+    fn a_router_that_is_gone_without_a_word_is_named() {
+        let mut baseline = Baseline::default();
+        baseline.advance(reading(0, &[("a", router("1", 10, 0)), ("b", router("1", 10, 0))]));
+        let why = unavailable(baseline.advance(reading(10, &[("a", router("1", 20, 0))])));
+        assert_eq!(why, "b is no longer there; the others are counted from now");
     }
 
     #[test]

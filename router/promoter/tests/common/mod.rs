@@ -273,6 +273,45 @@ fn pause() {
     std::thread::sleep(Duration::from_millis(50));
 }
 
+/// A Prometheus server that scrapes the router every second, where one is installed.
+pub(crate) struct Prometheus {
+    pub(crate) address: String,
+    server: Child,
+    _folder: TempDir,
+}
+
+impl Prometheus {
+    pub(crate) fn scraping(router: &FakeRouter) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let target = router.address.strip_prefix("http://").unwrap();
+        let config = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n  - job_name: router\n    static_configs: [{{targets: [\"{target}\"]}}]\n"
+        );
+        fs::write(folder.path().join("prometheus.yml"), config).unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Command::new("prometheus")
+            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        Some(Self { address: format!("http://127.0.0.1:{port}"), server, _folder: folder })
+    }
+
+    pub(crate) fn end(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// The workload, built beside the tests.
 fn hello() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
