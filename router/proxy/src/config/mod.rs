@@ -1,14 +1,21 @@
 //! What a writer states: types that refuse nonsense, and errors that name place, field and remedy.
 
 mod duration;
+mod filters;
+mod matches;
 mod names;
 mod parse;
 mod spec;
 
 pub use duration::{Duration, DurationError};
-pub use names::{HeaderName, Hostname, NameError, PathPrefix};
+pub use filters::{
+    Cors, FilterSpec, HeaderEdits, HeaderValueSpec, PathEdit, Percent, RangeError, RedirectStatus,
+    RequestMirror, RequestRedirect, Scheme, UrlRewrite,
+};
+pub use matches::{MatchSpec, PathMatch, Pattern, ValueMatch, ValuePattern};
+pub use names::{EditableHeader, HeaderName, HeaderValue, Hostname, Method, NameError, PathPrefix};
 pub use parse::{ConfigError, from_json, from_yaml};
 pub use spec::{
-    BackendSpec, BackendWeight, EndpointAddress, OverrideSpec, RouteSpec, RoutesSpec, StickySpec,
-    TimeoutsSpec,
+    BackendFilters, BackendSpec, BackendWeight, EndpointAddress, OverrideSpec, RequestsMax, RouteSpec,
+    RoutesSpec, StickySpec, TimeoutsSpec,
 };

@@ -1,4 +1,4 @@
-use super::{Duration, names};
+use super::{Duration, FilterSpec, HeaderEdits, MatchSpec, PathMatch, names};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use split::{MAX_BACKEND_WEIGHT, MAX_BACKENDS, Track};
 use std::{collections::HashSet, fmt, net::SocketAddr};
@@ -21,9 +21,12 @@ pub struct RouteSpec {
     pub name: String,
     /// Hosts without a port, `*.example.com` for any host below; empty: every host.
     pub hostnames: Vec<names::Hostname>,
-    /// The path up to a `/` or its end: `/blog` takes `/blog` and `/blog/1`, not `/blogs`.
-    pub path_prefix: names::PathPrefix,
-    /// At least one, at most 16.
+    /// One of these must fit. `pathPrefix: /blog` is short for `matches: [{path: {type: PathPrefix, value: /blog}}]`.
+    pub matches: Vec<MatchSpec>,
+    /// What is done to requests and answers, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<FilterSpec>,
+    /// At least one, unless the route redirects; at most 16.
     pub backends: Vec<BackendSpec>,
     /// Whether and by what clients stay on their track.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +52,31 @@ pub struct BackendSpec {
     /// The addresses of its replicas, each with a port.
     #[serde(default)]
     pub endpoints: Vec<EndpointAddress>,
+    /// Why the backend can't be used; its share is answered with 500.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid: Option<String>,
+    /// Changes of headers for this backend only, after those of the route.
+    #[serde(default, skip_serializing_if = "BackendFilters::is_empty")]
+    pub filters: BackendFilters,
+    /// Requests at a time at one endpoint; more are answered with 503 when all endpoints are full.
+    #[serde(default)]
+    pub max_requests: RequestsMax,
 }
+
+/// Changes of headers for one backend.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BackendFilters {
+    /// Of the request.
+    pub request_header_modifier: HeaderEdits,
+    /// Of the answer.
+    pub response_header_modifier: HeaderEdits,
+}
+
+/// A limit of at least 1; 1,024 where none is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestsMax(pub std::num::NonZeroU32);
 
 /// An integer from 0 to 1,000,000; 1 where none is written, as in the Gateway API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -108,6 +135,8 @@ enum RuleError {
     TooManyBackends(String, usize),
     #[error("name {0:?} is not usable; write 1 to 253 letters, digits, '.', '_' or '-'")]
     Name(String),
+    #[error("route {0:?} has pathPrefix and matches; write the prefix as one of the matches")]
+    PrefixAndMatches(String),
     #[error("sticky needs exactly one of header, cookie or address: true")]
     Sticky,
 }
@@ -126,8 +155,11 @@ struct RawRoute {
     name: String,
     #[serde(default)]
     hostnames: Vec<names::Hostname>,
+    path_prefix: Option<names::PathPrefix>,
     #[serde(default)]
-    path_prefix: names::PathPrefix,
+    matches: Vec<MatchSpec>,
+    #[serde(default)]
+    filters: Vec<FilterSpec>,
     backends: Vec<BackendSpec>,
     sticky: Option<StickySpec>,
     #[serde(rename = "override")]
@@ -169,7 +201,24 @@ impl TryFrom<RawRoute> for RouteSpec {
     type Error = RuleError;
 
     fn try_from(raw: RawRoute) -> Result<Self, RuleError> {
-        let RawRoute { name, hostnames, path_prefix, backends, sticky, overrides, timeouts } = raw;
+        let RawRoute {
+            name,
+            hostnames,
+            path_prefix,
+            mut matches,
+            filters,
+            backends,
+            sticky,
+            overrides,
+            timeouts,
+        } = raw;
+        if path_prefix.is_some() && !matches.is_empty() {
+            return Err(RuleError::PrefixAndMatches(name));
+        }
+        if matches.is_empty() {
+            let path = PathMatch::PathPrefix(path_prefix.unwrap_or_default());
+            matches.push(MatchSpec { path, ..MatchSpec::default() });
+        }
         let mut seen = HashSet::new();
         for backend in &backends {
             if !seen.insert(&backend.name) {
@@ -179,10 +228,11 @@ impl TryFrom<RawRoute> for RouteSpec {
         if let Some(bad) = std::iter::once(&name).chain(seen).find(|name| !names::is_name(name)) {
             return Err(RuleError::Name(bad.clone()));
         }
+        let redirects = filters.iter().any(|filter| matches!(filter, FilterSpec::RequestRedirect(_)));
         match backends.len() {
-            0 => Err(RuleError::NoBackends(name)),
-            1..=MAX_BACKENDS => {
-                Ok(Self { name, hostnames, path_prefix, backends, sticky, overrides, timeouts })
+            0 if !redirects => Err(RuleError::NoBackends(name)),
+            0..=MAX_BACKENDS => {
+                Ok(Self { name, hostnames, matches, filters, backends, sticky, overrides, timeouts })
             }
             count => Err(RuleError::TooManyBackends(name, count)),
         }
@@ -223,6 +273,24 @@ impl<'de> Deserialize<'de> for BackendWeight {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+// === impl BackendFilters ===
+
+impl BackendFilters {
+    /// Whether nothing is changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+// === impl RequestsMax ===
+
+impl Default for RequestsMax {
+    fn default() -> Self {
+        Self(std::num::NonZeroU32::MIN.saturating_add(1023))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::body::Body;
 use crate::downstream::Busy;
 use bytes::Bytes;
-use hyper::{Response, StatusCode, header, header::HeaderValue};
+use hyper::{HeaderMap, Response, StatusCode, header, header::HeaderValue};
 
 /// A sentence for a person with a browser or curl.
 pub(super) fn text(status: StatusCode, text: &'static str, busy: Busy) -> Response<Body> {
@@ -14,6 +14,14 @@ pub(super) fn text(status: StatusCode, text: &'static str, busy: Busy) -> Respon
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
+    response
+}
+
+/// An answer of a filter, without a body.
+pub(super) fn with(status: StatusCode, headers: HeaderMap, busy: Busy) -> Response<Body> {
+    let mut response = Response::new(Body::full(Bytes::new(), busy));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }
 

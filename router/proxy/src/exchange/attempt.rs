@@ -33,9 +33,10 @@ impl Exchange {
     pub(super) async fn attempt(
         &mut self,
         record: &mut Record,
-        picked: Option<Pending>,
+        picked: Result<Pending, Failure>,
     ) -> Result<Answered, Failure> {
-        let picked = picked.ok_or(Failure::NoEndpoint)?;
+        let picked = picked?;
+        self.encode_for(record);
         let endpoint = Arc::clone(picked.endpoint());
         record.at(picked);
         let limit = record.route().timeouts().backend_request.get();
@@ -83,7 +84,7 @@ impl Exchange {
             connection.begin(std::mem::replace(&mut self.body, RequestBody::Empty));
             let failure = match self.head_of(&mut connection).await {
                 // Nobody asked for another protocol.
-                Ok(head) if head.status == StatusCode::SWITCHING_PROTOCOLS && !self.wants_upgrade => {
+                Ok(head) if head.status == StatusCode::SWITCHING_PROTOCOLS && !self.wants_upgrade() => {
                     return Err(Failure::Malformed);
                 }
                 Ok(head) => return Ok(self.answered(connection, head, endpoint)),
@@ -117,7 +118,7 @@ impl Exchange {
         head: ResponseHead,
         endpoint: &Arc<Endpoint>,
     ) -> Answered {
-        connection.expect_body(&head, &self.method);
+        connection.expect_body(&head, &self.parts.method);
         let mut response = Response::new(());
         *response.status_mut() = head.status;
         *response.headers_mut() = head.headers;

@@ -1,65 +1,90 @@
-use super::record::{Attempt, Record};
+use super::{
+    asker::Asker,
+    failure::Failure,
+    record::{Attempt, Record},
+};
 use crate::{
-    routes::{Client, InFlight, Pending, Route},
+    routes::{Backend, Client, EndpointState, InFlight, Pending, Route, Target},
     worker::Worker,
 };
-use hyper::{StatusCode, http::request};
+use hyper::{HeaderMap, StatusCode, http::request};
 use split::Track;
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 /// Where a request goes next.
 pub(super) struct Chosen {
     pub(super) route: Arc<Route>,
+    backend: usize,
     pub(super) track: Track,
     in_flight: InFlight,
-    /// `None`: no endpoint can take it.
-    pub(super) picked: Option<Pending>,
+    picked: Result<Pending, Failure>,
+}
+
+/// An answer of the router itself.
+pub(super) enum Own {
+    Text(StatusCode, &'static str),
+    /// A redirect or the answer to a preflight.
+    Filter(StatusCode, HeaderMap),
 }
 
 /// Reads the table once. It is held without waiting, and the request counts as in flight before it is let go: that
 /// is what an acknowledgement of a new table waits for.
-pub(super) fn first(
-    worker: &Worker,
-    parts: &request::Parts,
-    host: &[u8],
-    client: IpAddr,
-) -> Result<Chosen, (StatusCode, &'static str)> {
+pub(super) fn first(worker: &Worker, parts: &request::Parts, asker: &Asker) -> Result<Chosen, Own> {
     let table = worker.shared.table.load();
-    let found = table.find(host_name(host), parts.uri.path());
-    let route = found.ok_or((StatusCode::NOT_FOUND, "no route takes this host and path\n"))?;
-    let choice = route.choose(Client { headers: &parts.headers, address: client });
-    let backend = choice.and_then(|choice| route.backends.get(choice.backend));
-    let backend = backend.ok_or((StatusCode::SERVICE_UNAVAILABLE, "all weights of this route are zero\n"))?;
-    let in_flight = backend.state.begin();
-    let picked = backend.pick(&mut worker.rng.borrow_mut(), &[]).map(|endpoint| Arc::clone(endpoint).begin());
-    Ok(Chosen { route: Arc::clone(route), track: backend.track, in_flight, picked })
+    let (host, headers, uri) = (host_name(asker.host_text()), &parts.headers, &parts.uri);
+    let target = Target { host, path: uri.path(), query: uri.query(), method: &parts.method, headers };
+    let found = table.find(&target);
+    let route = found.ok_or(Own::Text(StatusCode::NOT_FOUND, "no route takes this request\n"))?;
+    if !route.filters.is_empty() {
+        let answer = route.filters.answer(parts, asker.origin(), route.matcher.prefix_of(uri.path()));
+        answer.map_or(Ok(()), |(status, headers)| Err(Own::Filter(status, headers)))?;
+    }
+    route.state.budget.deposit();
+    let choice = route.choose(Client { headers, address: asker.address });
+    let choice =
+        choice.ok_or(Own::Text(StatusCode::SERVICE_UNAVAILABLE, "all weights of this route are zero\n"))?;
+    let chosen = Chosen::new(worker, route, choice.backend, &[]);
+    chosen.ok_or(Own::Text(StatusCode::INTERNAL_SERVER_ERROR, "the backend of this route does not exist\n"))
 }
 
-/// Another endpoint on the first of `tracks` that has one. The routes may have changed since the first attempt, and
-/// endpoints that left must not be asked; so the table is read again.
-pub(super) fn next(worker: &Worker, route: &str, tracks: &[Track], tried: &[u64]) -> Option<Chosen> {
+/// Another endpoint on a track. The routes may have changed since the first attempt, and endpoints that left must
+/// not be asked; so the table is read again.
+pub(super) fn next(worker: &Worker, route: &str, track: Track, tried: &[u64]) -> Option<Chosen> {
     let table = worker.shared.table.load();
     let route = table.named(route)?;
-    tracks.iter().find_map(|&track| {
-        let backend = route.backends.get(route.other(track)?)?;
-        let endpoint = backend.pick(&mut worker.rng.borrow_mut(), tried)?;
-        let (in_flight, picked) = (backend.state.begin(), Some(Arc::clone(endpoint).begin()));
-        Some(Chosen { route: Arc::clone(route), track, in_flight, picked })
-    })
+    let chosen = Chosen::new(worker, route, route.other(track)?, tried);
+    chosen.filter(|chosen| chosen.picked.is_ok())
 }
 
 // === impl Chosen ===
 
 impl Chosen {
+    fn new(worker: &Worker, route: &Arc<Route>, index: usize, tried: &[u64]) -> Option<Self> {
+        let backend = route.backends.get(index)?;
+        let in_flight = backend.state.begin();
+        let picked = backend.pick(&mut worker.rng.borrow_mut(), tried);
+        let picked = picked.map(|endpoint| Arc::clone(endpoint).begin()).ok_or_else(|| why_none(backend));
+        Some(Self { route: Arc::clone(route), backend: index, track: backend.track, in_flight, picked })
+    }
+
     /// The record of the attempt that begins now, and the endpoint that it goes to.
-    pub(super) fn begin(self, attempt: Attempt) -> (Record, Option<Pending>) {
-        (Record::new(self.route, self.track, attempt, self.in_flight), self.picked)
+    pub(super) fn begin(self, attempt: Attempt) -> (Record, Result<Pending, Failure>) {
+        (Record::new(self.route, (self.backend, self.track), attempt, self.in_flight), self.picked)
+    }
+}
+
+fn why_none(backend: &Backend) -> Failure {
+    if backend.is_invalid {
+        Failure::Invalid
+    } else if backend.endpoints.iter().any(|endpoint| endpoint.state() == EndpointState::Ready) {
+        Failure::Overloaded
+    } else {
+        Failure::NoEndpoint
     }
 }
 
 /// The host without its port, as routes match it.
-fn host_name(host: &[u8]) -> &str {
-    let host = std::str::from_utf8(host).unwrap_or_default();
+fn host_name(host: &str) -> &str {
     match host.rsplit_once(':') {
         // The colons of an IPv6 address are inside of brackets.
         Some((name, port)) if !port.ends_with(']') => name,

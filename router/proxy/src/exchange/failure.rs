@@ -6,6 +6,10 @@ use hyper::StatusCode;
 pub(super) enum Failure {
     /// The backend has no endpoint, or none that was not tried already.
     NoEndpoint,
+    /// The backend does not exist.
+    Invalid,
+    /// All endpoints have as many requests as they may.
+    Overloaded,
     /// No connection could be made.
     Connect,
     /// The connection broke before a whole answer was there.
@@ -25,6 +29,8 @@ impl Failure {
     pub(super) const fn reason(self) -> &'static str {
         match self {
             Self::NoEndpoint => "no_endpoint",
+            Self::Invalid => "invalid",
+            Self::Overloaded => "overloaded",
             Self::Connect => "connect",
             Self::Reset => "reset",
             Self::Malformed => "malformed",
@@ -38,7 +44,7 @@ impl Failure {
     pub(super) fn class(self) -> Class {
         match self {
             Self::Status(status) => Class::of(status),
-            Self::NoEndpoint => Class::Status(5),
+            Self::NoEndpoint | Self::Invalid | Self::Overloaded => Class::Status(5),
             Self::Request => Class::Status(4),
             Self::Connect | Self::Reset | Self::Malformed | Self::Timeout => Class::Error,
         }
@@ -48,6 +54,10 @@ impl Failure {
     pub(super) const fn answer(self) -> (StatusCode, &'static str) {
         match self {
             Self::NoEndpoint => (StatusCode::SERVICE_UNAVAILABLE, "no endpoint is ready\n"),
+            Self::Invalid => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "the backend of this route does not exist\n")
+            }
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "the service is overloaded\n"),
             Self::Connect => (StatusCode::BAD_GATEWAY, "the service could not be reached\n"),
             Self::Reset => (StatusCode::BAD_GATEWAY, "the service broke the connection\n"),
             Self::Malformed => (StatusCode::BAD_GATEWAY, "the service sent no valid answer\n"),

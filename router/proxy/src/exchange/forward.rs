@@ -14,8 +14,10 @@ pub(super) struct Hop<'a> {
     pub(super) client: IpAddr,
     /// `http` or `https`.
     pub(super) scheme: &'static str,
-    /// As the client wrote it.
+    /// For the backend: as the client wrote it, unless a filter changed it.
     pub(super) host: &'a [u8],
+    /// As the client wrote it.
+    pub(super) forwarded_host: &'a [u8],
     /// A protocol to change to, where the route allows it.
     pub(super) upgrade: Option<&'a HeaderValue>,
     /// Random, for a request id where the client sent none.
@@ -155,7 +157,7 @@ fn visit(parts: &request::Parts, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8]
         put(b"x-forwarded-proto", hop.scheme.as_bytes());
     }
     if !has_host {
-        put(b"x-forwarded-host", hop.host);
+        put(b"x-forwarded-host", hop.forwarded_host);
     }
     if !has_via {
         put(b"via", version);
@@ -253,7 +255,8 @@ mod tests {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let client = [192, 0, 2, 1].into();
         let host = parts.headers.get("host").map_or(&b""[..], |host| host.as_bytes());
-        let hop = Hop { client, scheme: "http", host, upgrade: None, id: 0xAB, trusted_hops };
+        let hop =
+            Hop { client, scheme: "http", host, forwarded_host: host, upgrade: None, id: 0xAB, trusted_hops };
         String::from_utf8(encode(&parts, &hop, Framing::None)).unwrap()
     }
 

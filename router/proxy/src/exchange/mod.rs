@@ -1,12 +1,14 @@
 //! The life of one request, from its checked head to the last byte of its answer.
 
 mod answer;
+mod asker;
 mod attempt;
 mod body;
 mod choose;
 mod failure;
 mod forward;
 mod guard;
+mod mirror;
 mod record;
 mod run;
 

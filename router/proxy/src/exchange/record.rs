@@ -1,6 +1,6 @@
 use crate::{
     metrics::Class,
-    routes::{InFlight, Pending, Route},
+    routes::{Backend, InFlight, Pending, Route},
 };
 use hyper::StatusCode;
 use split::Track;
@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration, time::Instant};
 /// The class is settled at the end of the body, so that a broken body counts as an error.
 pub(crate) struct Record {
     route: Arc<Route>,
+    backend: usize,
     track: Track,
     attempt: Attempt,
     started: Instant,
@@ -45,17 +46,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 // === impl Record ===
 
 impl Record {
-    pub(super) fn new(route: Arc<Route>, track: Track, attempt: Attempt, in_flight: InFlight) -> Self {
-        let started = Instant::now();
-        Self {
-            route,
-            track,
-            attempt,
-            started,
-            outcome: Outcome::Waiting,
-            pending: None,
-            _in_flight: in_flight,
-        }
+    pub(super) fn new(
+        route: Arc<Route>,
+        (backend, track): (usize, Track),
+        attempt: Attempt,
+        in_flight: InFlight,
+    ) -> Self {
+        let (started, outcome, pending) = (Instant::now(), Outcome::Waiting, None);
+        Self { route, backend, track, attempt, started, outcome, pending, _in_flight: in_flight }
+    }
+
+    /// The backend that is asked.
+    pub(super) fn backend(&self) -> Option<&Backend> {
+        self.route.backends.get(self.backend)
     }
 
     pub(super) const fn route(&self) -> &Arc<Route> {

@@ -1,28 +1,29 @@
 use super::{
     answer,
+    asker::Asker,
     attempt::Answered,
     body::{Body, Passing},
-    choose::{self, Chosen},
+    choose::{self, Chosen, Own},
     failure::Failure,
-    forward::{self, Framing, Hop},
+    forward::{self, Framing},
+    mirror,
     record::{Attempt, Record},
 };
 use crate::{
     downstream::{Busy, Client, REFUSED_METHOD, Tunnel},
     lifecycle::Phase,
-    routes::Pending,
+    routes::{self, Pending},
     timers::Timer,
     upstream::h1::RequestBody,
     worker::Worker,
 };
 use bytes::Bytes;
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Request, Response, StatusCode,
     body::{Body as _, Incoming},
     header,
     http::request,
 };
-use rand::RngExt;
 use split::Track;
 use std::{convert::Infallible, rc::Rc, time::Instant};
 
@@ -30,7 +31,9 @@ use std::{convert::Infallible, rc::Rc, time::Instant};
 pub(super) struct Exchange {
     pub(super) worker: Rc<Worker>,
     client: Rc<Client>,
-    pub(super) method: Method,
+    asker: Asker,
+    pub(super) parts: request::Parts,
+    framing: Framing,
     /// The head as it is written to a backend.
     pub(super) head: Vec<u8>,
     pub(super) body: RequestBody,
@@ -38,7 +41,6 @@ pub(super) struct Exchange {
     pub(super) was_sent: bool,
     /// Sending it twice does no harm, and all of it is at hand.
     is_repeatable: bool,
-    pub(super) wants_upgrade: bool,
     /// Endpoints that failed this request.
     pub(super) tried: Vec<u64>,
     pub(super) deadline: Instant,
@@ -68,27 +70,20 @@ async fn respond(client: &Rc<Client>, request: Request<Incoming>) -> Response<Bo
         let (status, why) = client.refusal();
         return answer::close(answer::text(status, why, busy));
     }
-    let (parts, body) = request.into_parts();
-    let worker = &client.worker;
-    let trusted_hops = worker.shared.settings.trusted_hops;
-    let address = forward::client_address(&parts.headers, client.address.ip(), trusted_hops);
-    let upgrade = forward::upgrade(&parts).cloned();
-    let host = parts.headers.get(header::HOST).cloned();
-    let host = host.as_ref().map_or(&b""[..], |host| host.as_bytes());
-    let chosen = match choose::first(worker, &parts, host, address) {
+    let (mut parts, body) = request.into_parts();
+    let mut asker = Asker::new(client, &parts);
+    let chosen = match choose::first(&client.worker, &parts, &asker) {
         Ok(chosen) => chosen,
-        Err((status, text)) => return answer::text(status, text, busy),
+        Err(Own::Text(status, text)) => return answer::text(status, text, busy),
+        Err(Own::Filter(status, headers)) => return answer::with(status, headers, busy),
     };
-    let hop = Hop {
-        client: client.address.ip(),
-        scheme: client.scheme,
-        host,
-        upgrade: upgrade.as_ref(),
-        id: worker.rng.borrow_mut().random(),
-        trusted_hops,
-    };
-    let exchange = Exchange::new(client, parts, body, (&hop, &chosen));
-    exchange.run(chosen, busy).await
+    let (filters, matcher) = (&chosen.route.filters, &chosen.route.matcher);
+    if !filters.is_empty() {
+        let prefix = matcher.prefix_of(parts.uri.path()).to_owned();
+        asker.rewritten_host = filters.edit_request(&mut parts, &prefix);
+        mirror::send(&client.worker, &parts, (&asker, filters, body.is_end_stream()));
+    }
+    Exchange::new(client, (asker, parts, body), &chosen).run(chosen, busy).await
 }
 
 // === impl Exchange ===
@@ -96,32 +91,29 @@ async fn respond(client: &Rc<Client>, request: Request<Incoming>) -> Response<Bo
 impl Exchange {
     fn new(
         client: &Rc<Client>,
-        parts: request::Parts,
-        body: Incoming,
-        (hop, chosen): (&Hop<'_>, &Chosen),
+        (asker, parts, body): (Asker, request::Parts, Incoming),
+        chosen: &Chosen,
     ) -> Self {
         let is_empty = body.is_end_stream();
-        let framing = match () {
-            () if is_empty => Framing::None,
-            () if parts.headers.contains_key(header::CONTENT_LENGTH) => Framing::Length,
-            () => Framing::Chunked,
-        };
-        let body = match framing {
-            Framing::None => RequestBody::Empty,
-            Framing::Length => RequestBody::Length(body),
-            Framing::Chunked => RequestBody::Chunked(body),
+        let (framing, body) = match () {
+            () if is_empty => (Framing::None, RequestBody::Empty),
+            () if parts.headers.contains_key(header::CONTENT_LENGTH) => {
+                (Framing::Length, RequestBody::Length(body))
+            }
+            () => (Framing::Chunked, RequestBody::Chunked(body)),
         };
         let worker = Rc::clone(&client.worker);
         Self {
             timer: worker.timers.timer(),
             worker,
             client: Rc::clone(client),
-            head: forward::encode(&parts, hop, framing),
+            head: Vec::new(),
             body,
             was_sent: false,
             is_repeatable: is_empty && parts.method.is_idempotent(),
-            wants_upgrade: hop.upgrade.is_some(),
-            method: parts.method,
+            asker,
+            parts,
+            framing,
             tried: Vec::new(),
             deadline: Instant::now() + chosen.route.timeouts().request.get(),
         }
@@ -131,9 +123,30 @@ impl Exchange {
         self.is_repeatable
     }
 
+    pub(super) const fn wants_upgrade(&self) -> bool {
+        self.asker.upgrade.is_some()
+    }
+
     /// Whether the request may go to a backend now without the risk that it is carried out twice.
     pub(super) const fn can_send(&self) -> bool {
         self.is_repeatable || !self.was_sent
+    }
+
+    /// Writes the head as the backend of `record` is to get it.
+    pub(super) fn encode_for(&mut self, record: &Record) {
+        let edits = record.backend().map(|backend| &backend.filters.request_header_modifier);
+        match edits.filter(|edits| !edits.is_empty()) {
+            Some(edits) => {
+                let mut parts = self.parts.clone();
+                routes::edit(edits, &mut parts.headers);
+                self.head = forward::encode(&parts, &self.asker.hop(), self.framing);
+            }
+            // What was sent to another backend of the route is the same, unless that one had changes of its own.
+            None if self.head.is_empty() || record.route().has_backend_edits() => {
+                self.head = forward::encode(&self.parts, &self.asker.hop(), self.framing);
+            }
+            None => {}
+        }
     }
 
     /// Attempt after attempt until there is an answer.
@@ -157,18 +170,23 @@ impl Exchange {
             return None;
         }
         let tracks: &[Track] = match (record.track(), failure) {
-            // A track without endpoints keeps its share; nobody asked to spill it over.
-            (_, Failure::NoEndpoint | Failure::Request) => &[],
+            // A track that can take nothing keeps its share; nobody asked to spill it over.
+            (_, Failure::NoEndpoint | Failure::Invalid | Failure::Overloaded | Failure::Request) => &[],
             (Track::Canary, Failure::Status(_) | Failure::Timeout | Failure::Malformed) => &[Track::Stable],
             (Track::Canary, Failure::Connect | Failure::Reset) => &[Track::Canary, Track::Stable],
             (Track::Stable, Failure::Connect | Failure::Reset | Failure::Malformed) => &[Track::Stable],
             (Track::Stable, Failure::Timeout | Failure::Status(_)) => &[],
         };
-        choose::next(&self.worker, &record.route().spec.name, tracks, &self.tried)
+        tracks.iter().find_map(|&track| {
+            // The same request at stable is one more for stable only, so it needs no budget.
+            let is_within_budget = track != record.track() || record.route().state.budget.withdraw();
+            let name = &record.route().spec.name;
+            is_within_budget.then(|| choose::next(&self.worker, name, track, &self.tried))?
+        })
     }
 
     /// The next attempt is counted before the last one ends, so that the request is in flight all the time.
-    fn change(&self, record: Record, failure: Failure, next: Chosen) -> (Record, Option<Pending>) {
+    fn change(&self, record: Record, failure: Failure, next: Chosen) -> (Record, Result<Pending, Failure>) {
         if record.track() == Track::Canary && next.track == Track::Stable {
             self.worker.shared.metrics.count_failover(&next.route.spec.name, failure.reason());
         }
@@ -178,7 +196,11 @@ impl Exchange {
     }
 
     fn pass_on(self, answered: Answered, mut record: Record, busy: Busy) -> Response<Body> {
-        let Answered { response, held, mut source } = answered;
+        let Answered { mut response, held, mut source } = answered;
+        record.route().filters.edit_response(response.headers_mut(), self.parts.headers.get(header::ORIGIN));
+        if let Some(backend) = record.backend() {
+            routes::edit(&backend.filters.response_header_modifier, response.headers_mut());
+        }
         let idle = record.route().timeouts().idle.get();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let Some(connection) = source.connection.take()

@@ -1,11 +1,27 @@
-use crate::config::RouteSpec;
+use crate::config::{HeaderName, MatchSpec, PathMatch, RouteSpec, ValueMatch};
+use hyper::{HeaderMap, Method};
 
 /// Which requests a route takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Matcher {
     hosts: Vec<Host>,
-    /// Without the slash at its end.
-    prefix: String,
+    /// One of them must fit.
+    matches: Vec<MatchSpec>,
+}
+
+/// What a request is matched by.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Without a port.
+    pub host: &'a str,
+    /// Without the query.
+    pub path: &'a str,
+    /// Without the question mark.
+    pub query: Option<&'a str>,
+    /// The method.
+    pub method: &'a Method,
+    /// The headers.
+    pub headers: &'a HeaderMap,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +31,9 @@ enum Host {
     Below(String),
 }
 
-/// How specific a match is: a longer host wins, then a longer path.
-pub(super) type Specificity = (usize, usize);
+/// How specific a match is, in the order of the Gateway API: host, kind of path, length of path, method, number of
+/// headers, number of parameters.
+pub(super) type Specificity = (usize, u8, usize, bool, usize, usize);
 
 // === impl Matcher ===
 
@@ -29,20 +46,30 @@ impl Matcher {
             None => Host::Exact(host.to_owned()),
         };
         let hosts = spec.hostnames.iter().map(|hostname| host(hostname.as_str())).collect();
-        Self { hosts, prefix: spec.path_prefix.trimmed().to_owned() }
+        Self { hosts, matches: spec.matches.clone() }
     }
 
-    /// How well the route fits a request; `None` where it does not. `host` has no port.
-    pub(super) fn fit(&self, host: &str, path: &str) -> Option<Specificity> {
-        let below = path.strip_prefix(self.prefix.as_str())?;
-        if !(below.is_empty() || below.starts_with('/')) {
-            return None;
-        }
+    /// How well the route fits a request; `None` where it does not.
+    pub(super) fn fit(&self, target: &Target<'_>) -> Option<Specificity> {
         let host = match self.hosts.as_slice() {
             [] => 0,
-            hosts => hosts.iter().filter_map(|pattern| pattern.fit(host)).max()?,
+            hosts => hosts.iter().filter_map(|pattern| pattern.fit(target.host)).max()?,
         };
-        Some((host, self.prefix.len()))
+        let fits = self.matches.iter().filter_map(|spec| fit(spec, target));
+        let (kind, length, method, headers, query) = fits.max()?;
+        Some((host, kind, length, method, headers, query))
+    }
+
+    /// The prefix of `path` that a match by prefix took, for filters that replace it.
+    #[must_use]
+    pub fn prefix_of<'a>(&self, path: &'a str) -> &'a str {
+        let prefixes = self.matches.iter().filter_map(|spec| match &spec.path {
+            PathMatch::PathPrefix(prefix) if below(path, prefix.trimmed()) => {
+                path.get(..prefix.trimmed().len())
+            }
+            _ => None,
+        });
+        prefixes.max_by_key(|prefix| prefix.len()).unwrap_or_default()
     }
 }
 
@@ -61,6 +88,36 @@ impl Host {
     }
 }
 
+/// How well one of the matches of a route fits.
+fn fit(spec: &MatchSpec, target: &Target<'_>) -> Option<(u8, usize, bool, usize, usize)> {
+    let (kind, length) = match &spec.path {
+        PathMatch::Exact(exact) => (exact.as_str() == target.path).then(|| (2, exact.as_str().len()))?,
+        PathMatch::RegularExpression(pattern) => {
+            pattern.fits(target.path.as_bytes()).then(|| (1, pattern.as_str().len()))?
+        }
+        PathMatch::PathPrefix(prefix) => {
+            below(target.path, prefix.trimmed()).then(|| (0, prefix.trimmed().len()))?
+        }
+    };
+    let has = |header: &ValueMatch<HeaderName>| {
+        target.headers.get_all(header.name.get()).iter().any(|value| header.value.fits(value.as_bytes()))
+    };
+    let asks = |parameter: &ValueMatch<String>| {
+        let mut pairs = target.query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+        let found = pairs.find(|(name, _)| *name == parameter.name);
+        found.is_some_and(|(_, value)| parameter.value.fits(value.as_bytes()))
+    };
+    let fits = spec.method.as_ref().is_none_or(|method| method.get() == target.method)
+        && spec.headers.iter().all(has)
+        && spec.query_params.iter().all(asks);
+    fits.then_some((kind, length, spec.method.is_some(), spec.headers.len(), spec.query_params.len()))
+}
+
+/// Whether `path` is `prefix`, which has no slash at its end, or something below it.
+fn below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,34 +128,89 @@ mod tests {
         Matcher::new(&from_yaml("test", &yaml).unwrap().routes[0])
     }
 
+    fn fit(matcher: &Matcher, method: &str, uri: &str) -> Option<Specificity> {
+        fit_with(matcher, method, uri, &HeaderMap::new())
+    }
+
+    /// `uri` is host, path and query without a scheme.
+    fn fit_with(matcher: &Matcher, method: &str, uri: &str, headers: &HeaderMap) -> Option<Specificity> {
+        let (host, path) = uri.split_at(uri.find('/').unwrap());
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        matcher.fit(&Target { host, path, query, method: &method.parse().unwrap(), headers })
+    }
+
     #[test]
     fn a_prefix_takes_whole_segments() {
         let blog = matcher("pathPrefix: /blog");
         for path in ["/blog", "/blog/", "/blog/1"] {
-            assert!(blog.fit("any", path).is_some(), "{path}");
+            assert!(fit(&blog, "GET", path).is_some(), "{path}");
         }
         for path in ["/blogs", "/", "/Blog", "/x/blog"] {
-            assert!(blog.fit("any", path).is_none(), "{path}");
+            assert!(fit(&blog, "GET", path).is_none(), "{path}");
         }
-        assert!(matcher("pathPrefix: /").fit("any", "/x").is_some());
+        assert!(fit(&matcher("pathPrefix: /"), "GET", "/x").is_some());
+        assert_eq!((blog.prefix_of("/blog/1"), blog.prefix_of("/other")), ("/blog", ""));
     }
 
     #[test]
     fn a_wildcard_takes_hosts_below_and_not_the_domain_itself() {
         let wild = matcher("hostnames: ['*.Example.com']");
-        assert!(wild.fit("a.example.com", "/").is_some());
-        assert!(wild.fit("A.B.EXAMPLE.COM", "/").is_some());
-        assert!(wild.fit("example.com", "/").is_none());
-        assert!(wild.fit(".example.com", "/").is_none());
-        assert!(wild.fit("badexample.com", "/").is_none());
+        for host in ["a.example.com", "A.B.EXAMPLE.COM"] {
+            assert!(fit(&wild, "GET", &format!("{host}/")).is_some(), "{host}");
+        }
+        for host in ["example.com", ".example.com", "badexample.com"] {
+            assert!(fit(&wild, "GET", &format!("{host}/")).is_none(), "{host}");
+        }
+    }
+
+    #[test]
+    fn paths_are_exact_or_fit_a_whole_pattern() {
+        let exact = matcher("matches: [{path: {type: Exact, value: /a}}]");
+        assert!(fit(&exact, "GET", "/a").is_some() && fit(&exact, "GET", "/a/").is_none());
+        let pattern = matcher("matches: [{path: {type: RegularExpression, value: '/a[0-9]|/b'}}]");
+        assert!(fit(&pattern, "GET", "/a1").is_some() && fit(&pattern, "GET", "/b").is_some());
+        assert!(fit(&pattern, "GET", "/a1x").is_none() && fit(&pattern, "GET", "/x/b").is_none());
+    }
+
+    #[test]
+    fn headers_parameters_and_method_must_all_hold_and_any_match_is_enough() {
+        let matcher = matcher(
+            "matches: [{method: POST, headers: [{name: X-Env, value: 't.*', type: RegularExpression}], \
+             queryParams: [{name: v, value: '2'}]}, {path: {type: Exact, value: /always}}]",
+        );
+        let headers = HeaderMap::from_iter([("x-env".parse().unwrap(), "test".parse().unwrap())]);
+        assert!(fit_with(&matcher, "POST", "/x?v=2", &headers).is_some());
+        assert!(fit_with(&matcher, "GET", "/x?v=2", &headers).is_none());
+        assert!(
+            fit_with(&matcher, "POST", "/x?v=1&v=2", &headers).is_none(),
+            "the first of a repeated one counts"
+        );
+        assert!(fit_with(&matcher, "POST", "/x", &headers).is_none());
+        assert!(fit(&matcher, "POST", "/x?v=2").is_none());
+        assert!(fit(&matcher, "GET", "/always").is_some());
     }
 
     #[test]
     fn the_more_specific_route_wins() {
-        let any = matcher("pathPrefix: /a/b").fit("a.example.com", "/a/b");
-        let wild = matcher("hostnames: ['*.example.com']").fit("a.example.com", "/a/b");
-        let exact = matcher("hostnames: ['a.example.com']").fit("a.example.com", "/a/b");
-        let exact_deep = matcher("hostnames: ['a.example.com'], pathPrefix: /a").fit("a.example.com", "/a/b");
-        assert!(any < wild && wild < exact && exact < exact_deep);
+        // In rising order.
+        let matchers = [
+            matcher("pathPrefix: /"),
+            matcher("pathPrefix: /a"),
+            matcher("matches: [{path: {type: PathPrefix, value: /a}, queryParams: [{name: q, value: x}]}]"),
+            matcher("matches: [{path: {type: PathPrefix, value: /a}, headers: [{name: h, value: x}]}]"),
+            matcher("matches: [{path: {type: PathPrefix, value: /a}, method: GET}]"),
+            matcher("pathPrefix: /a/b"),
+            matcher("matches: [{path: {type: RegularExpression, value: '/a/.'}}]"),
+            matcher("matches: [{path: {type: Exact, value: /a/b}}]"),
+            matcher("hostnames: ['*.example.com']"),
+            matcher("hostnames: ['*.a.example.com']"),
+            matcher("hostnames: [x.a.example.com]"),
+        ];
+        let headers = HeaderMap::from_iter([("h".parse().unwrap(), "x".parse().unwrap())]);
+        let fits: Vec<_> = matchers
+            .iter()
+            .map(|matcher| fit_with(matcher, "GET", "x.a.example.com/a/b?q=x", &headers))
+            .collect();
+        assert!(fits.iter().all(Option::is_some) && fits.is_sorted_by(|a, b| a < b), "{fits:?}");
     }
 }

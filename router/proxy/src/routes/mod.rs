@@ -1,13 +1,18 @@
 //! The compiled routes: an immutable [`Table`] that each request reads once, and the state that outlives a table.
 
+mod budget;
 mod endpoint;
+mod filters;
 mod matching;
 mod state;
 mod table;
 mod trip;
 
+pub use budget::Budget;
 pub use endpoint::{Endpoint, EndpointState, Pending};
-pub use matching::Matcher;
+pub use filters::Filters;
+pub(crate) use filters::edit;
+pub use matching::{Matcher, Target};
 pub use state::{BackendState, InFlight, RouteState};
 pub use table::{Backend, Client, Route, Table};
 pub use trip::{Trip, TripReport};

@@ -1,4 +1,4 @@
-use super::Trip;
+use super::{Budget, Trip};
 use crate::metrics::TrackMetrics;
 use split::{Split, Track};
 use std::sync::{
@@ -13,6 +13,8 @@ pub struct RouteState {
     pub split: Split,
     /// The local trip.
     pub trip: Trip,
+    /// Limits attempts beyond the first.
+    pub budget: Budget,
     metrics: [TrackMetrics; 2],
 }
 
@@ -32,7 +34,7 @@ impl RouteState {
     /// A route that was not there before. Metrics are for stable and canary, in this order.
     #[must_use]
     pub fn new(metrics: [TrackMetrics; 2]) -> Self {
-        Self { split: Split::new(rand::random()), trip: Trip::default(), metrics }
+        Self { split: Split::new(rand::random()), trip: Trip::default(), budget: Budget::default(), metrics }
     }
 
     /// The pre-resolved handles of a track.

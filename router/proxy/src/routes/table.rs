@@ -1,6 +1,6 @@
-use super::{BackendState, Endpoint, EndpointState, Matcher, RouteState};
+use super::{BackendState, Endpoint, EndpointState, Filters, Matcher, RouteState, Target};
 use crate::{
-    config::{BackendSpec, OverrideSpec, RouteSpec, RoutesSpec, StickySpec, TimeoutsSpec},
+    config::{BackendFilters, BackendSpec, OverrideSpec, RouteSpec, RoutesSpec, StickySpec, TimeoutsSpec},
     metrics::Metrics,
 };
 use hyper::{HeaderMap, header};
@@ -28,7 +28,10 @@ pub struct Route {
     pub backends: Vec<Backend>,
     /// What outlives the table.
     pub state: Arc<RouteState>,
-    matcher: Matcher,
+    /// What is done to requests and answers.
+    pub filters: Filters,
+    /// Which requests it takes.
+    pub matcher: Matcher,
     shares: Shares,
     /// The shares without the canary, where stable could take all: used while tripped.
     shares_tripped: Option<Shares>,
@@ -45,6 +48,12 @@ pub struct Backend {
     pub weight: u32,
     /// Where requests can go.
     pub endpoints: Vec<Arc<Endpoint>>,
+    /// Changes of headers for this backend only.
+    pub filters: BackendFilters,
+    /// Requests at a time at one endpoint.
+    pub requests_max: usize,
+    /// It can't be used: its share is answered with 500.
+    pub is_invalid: bool,
     /// What outlives the table.
     pub state: Arc<BackendState>,
 }
@@ -79,13 +88,14 @@ impl Table {
 
     /// The most specific route for a request; the first one among equals.
     #[must_use]
-    pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
+    pub fn find(&self, target: &Target<'_>) -> Option<&Arc<Route>> {
         // `OPTIONS *` asks about the server as a whole.
-        let path = if path == "*" { "/" } else { path };
+        let path = if target.path == "*" { "/" } else { target.path };
+        let target = Target { path, ..*target };
         if let [only] = self.routes.as_slice() {
-            return only.matcher.fit(host, path).map(|_| only);
+            return only.matcher.fit(&target).map(|_| only);
         }
-        let fitting = self.routes.iter().filter_map(|route| Some((route.matcher.fit(host, path)?, route)));
+        let fitting = self.routes.iter().filter_map(|route| Some((route.matcher.fit(&target)?, route)));
         // `max_by_key` takes the last among equals, so the order is turned.
         fitting.rev().max_by_key(|&(fit, _)| fit).map(|(_, route)| route)
     }
@@ -124,9 +134,9 @@ impl Route {
         let state = state.unwrap_or_else(|| Arc::new(RouteState::new(metrics.tracks(&spec.name))));
         let of_old = |name: &str| previous?.backends.iter().find(|old| old.name == name);
         let backends: Vec<_> = spec.backends.iter().map(|b| Backend::build(b, of_old(&b.name))).collect();
-        let matcher = Matcher::new(&spec);
+        let (matcher, filters) = (Matcher::new(&spec), Filters::new(&spec.filters));
         let shares_tripped = Some(shares_tripped).filter(|tripped| tripped.total() > 0);
-        Ok(Self { spec, generation, backends, state, matcher, shares, shares_tripped })
+        Ok(Self { spec, generation, backends, state, filters, matcher, shares, shares_tripped })
     }
 
     /// Where the split sends a request.
@@ -158,6 +168,12 @@ impl Route {
     #[must_use]
     pub fn other(&self, track: Track) -> Option<usize> {
         self.state.split.within(self.shares_now(), track)
+    }
+
+    /// Whether any backend changes requests in its own way.
+    #[must_use]
+    pub fn has_backend_edits(&self) -> bool {
+        self.backends.iter().any(|backend| !backend.filters.request_header_modifier.is_empty())
     }
 
     /// How long answers may take.
@@ -199,6 +215,9 @@ impl Backend {
             track: spec.track,
             weight: spec.weight.0,
             endpoints: spec.endpoints.iter().map(|address| endpoint(address.0)).collect(),
+            filters: spec.filters.clone(),
+            requests_max: usize::try_from(spec.max_requests.0.get()).unwrap_or(usize::MAX),
+            is_invalid: spec.invalid.is_some(),
             state: previous.map_or_else(Arc::default, |old| Arc::clone(&old.state)),
         }
     }
@@ -207,10 +226,12 @@ impl Backend {
     /// Ejected ones come into question only when no other is left.
     #[must_use]
     pub fn pick(&self, rng: &mut SmallRng, tried: &[u64]) -> Option<&Arc<Endpoint>> {
+        let untried = |endpoint: &&Arc<Endpoint>| {
+            !tried.contains(&endpoint.id) && endpoint.pending() < self.requests_max && !self.is_invalid
+        };
         if let [only] = self.endpoints.as_slice() {
-            return Some(only).filter(|only| !tried.contains(&only.id));
+            return Some(only).filter(untried);
         }
-        let untried = |endpoint: &&Arc<Endpoint>| !tried.contains(&endpoint.id);
         let ready = |endpoint: &&Arc<Endpoint>| untried(endpoint) && endpoint.state() == EndpointState::Ready;
         two_choices(self.endpoints.iter().filter(ready), rng)
             .or_else(|| two_choices(self.endpoints.iter().filter(untried), rng))

@@ -7,6 +7,8 @@ mod config;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod filters;
+#[cfg(test)]
 mod forward;
 #[cfg(test)]
 mod hygiene;

@@ -1,0 +1,64 @@
+//! Copies of requests, for whom the answers do not matter.
+
+use super::{
+    asker::Asker,
+    forward::{self, Framing},
+};
+use crate::{
+    routes::Filters,
+    upstream::h1::{Connection, RequestBody},
+    worker::Worker,
+};
+use hyper::http::request;
+use rand::RngExt;
+use std::{cell::Cell, future::poll_fn, net::SocketAddr, rc::Rc, time::Duration};
+use tokio::time;
+
+/// Copies that are under way on one worker; more are left out, so that a slow mirror costs nothing.
+const COPIES_MAX: usize = 64;
+
+/// How long a copy may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+thread_local! {
+    static COPIES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Sends copies where the filters want them. Requests with a body are not copied: it would have to be kept.
+pub(super) fn send(
+    worker: &Worker,
+    parts: &request::Parts,
+    (asker, filters, is_empty): (&Asker, &Filters, bool),
+) {
+    for mirror in filters.mirrors.iter().filter(|_| is_empty) {
+        let mut rng = worker.rng.borrow_mut();
+        let is_wanted = rng.random_range(0..100_u8) < mirror.percent.get();
+        let target = match mirror.endpoints.len() {
+            0 => None,
+            count => mirror.endpoints.get(rng.random_range(0..count)),
+        };
+        if let Some(target) = target.filter(|_| is_wanted && COPIES.get() < COPIES_MAX) {
+            let mut parts = parts.clone();
+            // A mirror speaks HTTP and nothing else.
+            parts.headers.remove(hyper::header::UPGRADE);
+            let head = forward::encode(&parts, &forward::Hop { upgrade: None, ..asker.hop() }, Framing::None);
+            tokio::task::spawn_local(copy(target.0, Rc::from(head), parts.method));
+        }
+    }
+}
+
+async fn copy(address: SocketAddr, head: Rc<[u8]>, method: hyper::Method) {
+    COPIES.set(COPIES.get() + 1);
+    let exchange = async {
+        let mut connection = Connection::connect(address).await.ok()?;
+        connection.begin(RequestBody::Empty);
+        let response = poll_fn(|cx| connection.poll_head(&head, cx)).await.ok()?;
+        connection.expect_body(&response, &method);
+        // Read to its end, so that the mirror sees an ordinary client.
+        while let Some(Ok(_)) = poll_fn(|cx| connection.poll_frame(cx)).await {}
+        Some(())
+    };
+    // Whatever became of it, nobody waits for it.
+    let _ = time::timeout(TIMEOUT, exchange).await;
+    COPIES.set(COPIES.get() - 1);
+}
