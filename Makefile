@@ -4,7 +4,7 @@ PROFILE := dev
 BIN := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 SHELL := /bin/bash
 
-.PHONY: help demo test build fmt lint clean cluster-up cluster-down
+.PHONY: help demo test test-cluster build fmt lint clean cluster-up cluster-down
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -17,6 +17,15 @@ test: ## everything that CI checks: format, lints, documentation, licenses, all 
 
 build: tools ## build all programs
 	@cargo build --quiet --workspace --bins --profile $(PROFILE)
+
+test-cluster: ## the tutorial's chapters on a real Kubernetes (root on Linux; the first time it compiles Kubernetes)
+	@cargo test -p cluster
+
+cluster-up: ## a Kubernetes on this machine with the blog behind the router; prints the address
+	@tests/cluster/demo
+
+cluster-down: ## end it
+	@tests/cluster/down demo
 
 fmt: ## write the code in the house format
 	@cargo fmt --all
