@@ -1,7 +1,7 @@
 //! From counters to what came in a window of time.
 //!
 //! A source gives a [`Reading`]: what each router has counted since it began. [`Baseline`] turns two of them into a
-//! [`Window`], never across a change of weight and never with negative counts.
+//! [`Window`](release::Window), never across a change of weight and never with negative counts.
 
 mod baseline;
 mod counters;
