@@ -4,7 +4,7 @@ PROFILE := dev
 BIN := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 SHELL := /bin/bash
 
-.PHONY: help demo test test-cluster build fmt lint clean cluster-up cluster-down
+.PHONY: help demo test test-cluster bench build fmt lint clean cluster-up cluster-down
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -14,6 +14,9 @@ demo: build ## four releases on this machine, judged and told; KEEP=1 leaves it 
 
 test: ## everything that CI checks: format, lints, documentation, licenses, all tests; each stage timed
 	@tests/stages.sh
+
+bench: tools ## the router beside HAProxy, nginx, Pingora, Envoy and the floor; BENCH="--scenarios tiny" measures less
+	@load/bench/run $(BENCH)
 
 build: tools ## build all programs
 	@cargo build --quiet --workspace --bins --profile $(PROFILE)

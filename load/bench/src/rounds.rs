@@ -1,0 +1,52 @@
+//! Interleaved rounds: whatever disturbs the machine for a while disturbs everybody.
+
+use crate::{
+    origin,
+    peer::{H1_PORT, Peer},
+    plan::Plan,
+    process::{self, Process},
+    report::Report,
+    scenario::Scenario,
+};
+use std::time::Duration;
+
+/// Runs the plan, prints the table and writes the report.
+pub fn run(plan: &Plan) -> anyhow::Result<()> {
+    process::pin_to(process::LOAD_CORE)?;
+    origin::start()?;
+    let mut report = Report::read(&plan.places.build);
+    let peers = plan.peers();
+    anyhow::ensure!(!peers.is_empty(), "no peer has such a name");
+    for scenario in plan.scenarios() {
+        report.begin(scenario);
+        let rate = report.common_rate();
+        anyhow::ensure!(
+            scenario != Scenario::Latency || rate.is_some(),
+            "latency needs the results of tiny first"
+        );
+        for round in 0..plan.rounds {
+            for turn in 0..peers.len() {
+                // Everybody is first once, so that nobody always follows the same peer.
+                let Some(peer) = peers.get((turn + round) % peers.len()) else { continue };
+                measure(scenario, peer, (plan.seconds, rate.unwrap_or_default()), &mut report);
+            }
+            eprintln!("{}: round {} of {}", scenario.name(), round + 1, plan.rounds);
+        }
+        report.write(&plan.places.build)?;
+    }
+    print!("{}", report.table());
+    Ok(())
+}
+
+fn measure(scenario: Scenario, peer: &Peer, (seconds, rate): (f64, f64), report: &mut Report) {
+    let measured = Process::start(&peer.command, H1_PORT)
+        .and_then(|process| scenario.measure((peer, &process), Duration::from_secs_f64(seconds), rate));
+    match measured {
+        Ok(Some(figures)) => report.add(scenario, peer.name, &figures),
+        Ok(None) => {}
+        Err(error) => {
+            eprintln!("{} {}: a void round: {error:#}", scenario.name(), peer.name);
+            report.void(scenario, peer.name);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+use crate::{
+    driver::{Driver, Pace},
+    h2,
+    origin::LARGE,
+    peer::{H1_PORT, Peer},
+    process::Process,
+};
+use clap::ValueEnum;
+use std::time::Duration;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Scenario {
+    /// HTTP/1.1, an answer of 13 bytes.
+    Tiny,
+    /// HTTP/1.1, an answer of 64 KiB.
+    #[value(name = "64k")]
+    Large,
+    /// HTTP/2 from the client, an answer of 13 bytes.
+    TinyH2,
+    /// HTTP/2 from the client, an answer of 64 KiB.
+    #[value(name = "64k-h2")]
+    LargeH2,
+    /// Resident memory with idle connections.
+    Memory,
+    /// HTTP/1.1 at a fixed rate that every peer can carry.
+    Latency,
+}
+
+/// Connections of the load.
+pub const CONNECTIONS: usize = 64;
+
+const WARM_UP: Duration = Duration::from_millis(400);
+
+/// Idle connections that memory is measured with.
+pub const IDLE: [usize; 3] = [1, 64, 1_000];
+
+/// Long enough for buffers of idle connections to be given back.
+const IDLE_FOR: Duration = Duration::from_millis(3_500);
+
+/// Figures of one measurement, each with its name in the report.
+pub type Figures = Vec<(String, f64)>;
+
+// === impl Scenario ===
+
+impl Scenario {
+    pub const ALL: [Self; 6] =
+        [Self::Tiny, Self::Large, Self::TinyH2, Self::LargeH2, Self::Memory, Self::Latency];
+
+    /// The name in the report.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tiny => "tiny",
+            Self::Large => "64k",
+            Self::TinyH2 => "tiny_h2",
+            Self::LargeH2 => "64k_h2",
+            Self::Memory => "memory",
+            Self::Latency => "latency",
+        }
+    }
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Large | Self::LargeH2 => LARGE,
+            Self::Tiny | Self::TinyH2 | Self::Memory | Self::Latency => "/",
+        }
+    }
+
+    /// Measures a peer that has just been started. `None`: it does not do this.
+    pub fn measure(
+        self,
+        (peer, process): (&Peer, &Process),
+        length: Duration,
+        rate: f64,
+    ) -> anyhow::Result<Option<Figures>> {
+        match self {
+            Self::Tiny | Self::Large => load(process, self.path(), Pace::Closed, length).map(Some),
+            Self::Latency => load(process, self.path(), Pace::Open(rate), length).map(Some),
+            Self::TinyH2 | Self::LargeH2 => match peer.h2_port {
+                Some(port) => h2::load(process, (port, self.path()), length).map(Some),
+                None => Ok(None),
+            },
+            Self::Memory => memory(process).map(Some),
+        }
+    }
+}
+
+fn load(process: &Process, path: &str, pace: Pace, length: Duration) -> anyhow::Result<Figures> {
+    let mut driver = Driver::connect(H1_PORT, path, CONNECTIONS)?;
+    driver.run(pace, WARM_UP)?;
+    let before = process.cpu()?;
+    let outcome = driver.run(pace, length)?;
+    let cpu = process.cpu()? - before;
+    let mut figures = per_request(cpu, outcome.requests, outcome.took);
+    if let Pace::Open(rate) = pace {
+        figures.push(("target_rps".into(), rate));
+        for (name, quantile) in [("p50_us", 0.5), ("p99_us", 0.99), ("p999_us", 0.999)] {
+            figures.push((name.into(), outcome.latency.value_at_quantile(quantile) as f64 / 1e3));
+        }
+    }
+    Ok(figures)
+}
+
+/// CPU per request, and requests a second.
+pub fn per_request(cpu: Duration, requests: u64, took: Duration) -> Figures {
+    let requests = requests as f64;
+    vec![
+        ("cpu_us_per_request".into(), cpu.as_secs_f64() * 1e6 / requests),
+        ("rps".into(), requests / took.as_secs_f64()),
+    ]
+}
+
+fn memory(process: &Process) -> anyhow::Result<Figures> {
+    let mut driver = Driver::connect(H1_PORT, "/", 0)?;
+    let mut figures = Figures::new();
+    for count in IDLE {
+        driver.grow(count)?;
+        driver.touch()?;
+        std::thread::sleep(IDLE_FOR);
+        figures.push((format!("rss_mib_{count}"), process.memory_kib()? as f64 / 1024.0));
+    }
+    Ok(figures)
+}
