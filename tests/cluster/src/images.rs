@@ -4,20 +4,27 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::cluster::Cluster;
+use crate::cluster::Given;
+use crate::rows::Skip;
 use crate::scripts::{self, output, repository};
 
 /// A machine with two cores may compile everything first.
 const BUILD_PATIENCE: Duration = Duration::from_secs(1800);
 const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 
+/// The programs of this project.
+pub const OURS: [&str; 4] = ["blog", "router", "promoter", "load"];
+/// Programs that are not ours and are installed on this machine.
+const MACHINES: [&str; 2] = ["postgres", "prometheus"];
+
 /// The images that a test program needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// Programs, each as the image `PROGRAM:v1`; `postgres` is this machine's PostgreSQL.
+    /// Programs, each as the image `PROGRAM:v1`; `postgres` and `prometheus` are this machine's.
     pub programs: &'static [&'static str],
     /// Versions of the blog.
     pub versions: &'static [Version],
@@ -35,6 +42,7 @@ pub struct Version {
 /// Built images, in a store of their own that ends with the value.
 #[derive(Debug)]
 pub struct Images {
+    folder: PathBuf,
     store: TempDir,
     names: Vec<String>,
 }
@@ -51,11 +59,11 @@ impl Images {
             Some(folder) => PathBuf::from(folder),
             None => compile(programs).await?,
         };
-        let mut images = Self { store: tempfile::tempdir()?, names: Vec::new() };
+        let mut images = Self { folder: folder.clone(), store: tempfile::tempdir()?, names: Vec::new() };
         for program in *programs {
             let archive = folder.join(format!("{program}.tar"));
-            if *program == "postgres" && !archive.exists() {
-                let mut script = Command::new(scripts::folder().join("postgres/image"));
+            if MACHINES.contains(program) && !archive.exists() {
+                let mut script = Command::new(scripts::folder().join(program).join("image"));
                 output(script.arg(&archive), "", COMMAND_PATIENCE).await?;
             }
             let archive = archive.to_str().context("the repository's path is not UTF-8")?;
@@ -81,13 +89,13 @@ impl Images {
         Ok(())
     }
 
-    /// Pushes all images to a cluster's open registry.
+    /// Pushes all images to a registry.
     ///
     /// # Errors
     /// What buildah said.
-    pub async fn push_all(&self, cluster: &Cluster) -> anyhow::Result<()> {
+    pub async fn push_all(&self, registry: &str) -> anyhow::Result<()> {
         for name in &self.names {
-            self.push(name, &format!("{}/{name}", cluster.registry()), None).await?;
+            self.push(name, &format!("{registry}/{name}"), None).await?;
         }
         Ok(())
     }
@@ -108,9 +116,67 @@ impl Images {
         let login: Vec<&str> = login.iter().flat_map(|login| ["--creds", login.as_str()]).collect();
         let digest = tempfile::NamedTempFile::new_in(self.store.path())?;
         let file = digest.path().to_str().context("the temporary folder's path is not UTF-8")?;
-        let push = ["push", "-q", "--tls-verify=false", "--digestfile", file];
+        // The registries of our own clusters have no TLS; they are reached from this machine alone.
+        let verify = Given::from_env().is_some_and(|given| !given.is_plain);
+        let verify = format!("--tls-verify={verify}");
+        let push = ["push", "-q", &verify, "--digestfile", file];
         self.buildah(&[push.as_slice(), &login, &[&local, &remote]].concat()).await?;
         Ok(std::fs::read_to_string(digest.path())?)
+    }
+
+    /// The size of a program's image, unpacked, in megabytes of ten to the sixth.
+    ///
+    /// # Errors
+    /// What buildah said.
+    pub async fn size_mb(&self, program: &str) -> anyhow::Result<f64> {
+        let image = format!("localhost/{program}:v1");
+        let container = self.buildah(&["from", "--pull-never", &image]).await?;
+        let root = self.buildah(&["mount", container.trim()]).await?;
+        let mut du = Command::new("du");
+        let told = output(du.args(["-s", "--bytes", root.trim()]), "", COMMAND_PATIENCE).await?;
+        self.buildah(&["rm", container.trim()]).await?;
+        let bytes: f64 = told.split_whitespace().next().context("du said nothing")?.parse()?;
+        Ok(bytes / 1e6)
+    }
+
+    /// What buildah knows of a program's image.
+    ///
+    /// # Errors
+    /// What buildah said.
+    pub async fn inspect(&self, program: &str) -> anyhow::Result<Value> {
+        let image = format!("localhost/{program}:v1");
+        Ok(serde_json::from_str(&self.buildah(&["inspect", "--type", "image", &image]).await?)?)
+    }
+
+    /// Builds the image of a program once more; its digest before and after.
+    ///
+    /// # Errors
+    /// What the compiler or buildah said; [`Skip`] where the images were made elsewhere.
+    pub async fn build_again(&self, program: &'static str) -> anyhow::Result<(String, String)> {
+        if std::env::var_os("HUIDU_IMAGES").is_some() {
+            return Err(Skip("the images were made elsewhere, as HUIDU_IMAGES says").into());
+        }
+        let archive = self.folder.join(format!("{program}.tar"));
+        let digest = async || {
+            let mut tar = Command::new("tar");
+            let index = output(tar.arg("-xOf").arg(&archive).arg("index.json"), "", COMMAND_PATIENCE).await?;
+            let index: Value = serde_json::from_str(&index)?;
+            anyhow::Ok(index["manifests"][0]["digest"].to_string())
+        };
+        let before = digest().await?;
+        compile(&[program]).await?;
+        Ok((before, digest().await?))
+    }
+
+    /// The program itself, statically linked, as it is in its image.
+    ///
+    /// # Errors
+    /// When it is not beside the images.
+    pub fn program(&self, program: &str) -> anyhow::Result<PathBuf> {
+        let places = ["release", "dev"].map(|profile| self.folder.join(profile).join(program));
+        let there = places.iter().filter_map(|place| Some((place.metadata().ok()?.modified().ok()?, place)));
+        let newest = there.max().map(|(_, place)| place.clone());
+        newest.with_context(|| format!("{program} is not beside its image in {}", self.folder.display()))
     }
 
     async fn buildah(&self, words: &[&str]) -> anyhow::Result<String> {
@@ -122,7 +188,7 @@ impl Images {
 }
 
 async fn compile(programs: &[&str]) -> anyhow::Result<PathBuf> {
-    let ours = programs.iter().filter(|program| **program != "postgres");
+    let ours = programs.iter().filter(|program| !MACHINES.contains(program));
     let mut script = Command::new(repository().join("k8s/images"));
     output(script.args(["--profile", "dev"]).args(ours), "", BUILD_PATIENCE).await?;
     Ok(std::env::var_os("CARGO_TARGET_DIR")

@@ -9,12 +9,15 @@
 //!     └─ group ── Cluster             └─ row
 //! ```
 
+pub mod blog;
 pub mod cluster;
 pub mod http;
 pub mod images;
+pub mod load;
 pub mod rows;
 
 mod scripts;
+mod table;
 
 pub use cluster::{Cluster, eventually};
 pub use rows::{Group, Rows, Skip, run};

@@ -1,4 +1,4 @@
-//! Groups, rows and the table.
+//! Groups, and the rows that they tell.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,16 +12,19 @@ use tokio::process::Command;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Given};
 use crate::images::{Images, Wanted};
 use crate::scripts::{self, output};
+use crate::table::{End, Row, table};
 
 /// A row that takes longer has failed.
 const ROW_PATIENCE: Duration = Duration::from_secs(240);
 /// Kubernetes is compiled once, on two cores in some ten minutes.
 const BUILD_PATIENCE: Duration = Duration::from_secs(3600);
-/// Clusters at once: on two cores a third makes all of them slower.
+/// Clusters at once, unless HUIDU_CLUSTERS says otherwise: on two cores a third makes all of them slower.
 const CLUSTERS_MAX: usize = 2;
+/// Rows of a run that may have a second try: where more fail, something is broken, not disturbed.
+const SECOND_TRIES: usize = 4;
 
 /// Rows that share a cluster.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +42,7 @@ pub struct Rows {
     filter: Arc<[String]>,
     images: Result<Arc<Images>, Obstacle>,
     cluster: Option<Result<Cluster, Obstacle>>,
+    tries: Arc<AtomicUsize>,
     told: Vec<Row>,
 }
 
@@ -55,21 +59,6 @@ enum Obstacle {
     Broken(String),
 }
 
-#[derive(Clone, Debug)]
-struct Row {
-    group: &'static str,
-    sentence: &'static str,
-    end: End,
-    took: Duration,
-}
-
-#[derive(Clone, Debug)]
-enum End {
-    Passed,
-    Failed(String),
-    Skipped(String),
-}
-
 /// Runs every group, prints the table, and fails when a row did.
 ///
 /// Words on the command line choose the rows whose group or sentence contains one of them.
@@ -77,36 +66,41 @@ enum End {
 pub fn run(groups: &[Group], wanted: &Wanted) -> ExitCode {
     let filter: Arc<[String]> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let images = prepare(wanted);
+    let tries = Arc::new(AtomicUsize::new(SECOND_TRIES));
     let next = AtomicUsize::new(0);
     let work = || {
         let mut told = Vec::new();
         while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let rows = Rows::new(group.name, Arc::clone(&filter), images.clone());
+            let (filter, images, tries) = (Arc::clone(&filter), images.clone(), Arc::clone(&tries));
+            let rows = Rows { group: group.name, filter, images, cluster: None, tries, told: Vec::new() };
             told.extend(rows.tell(group));
         }
         told
     };
     let mut told = thread::scope(|scope| {
-        let workers: Vec<_> = (0..CLUSTERS_MAX).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..clusters()).map(|_| scope.spawn(work)).collect();
         // A panic has printed itself; what its worker had told is lost, so the run must fail.
         workers.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>()
     })
     .map(|told| told.concat());
     if let Ok(told) = &mut told {
         told.sort_by_key(|row| groups.iter().position(|group| group.name == row.group));
-        print(told);
+        print(&table(told));
     }
     let failed = told.map_or(true, |told| told.iter().any(|row| matches!(row.end, End::Failed(_))));
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+/// How many groups tell their rows at the same time.
+fn clusters() -> usize {
+    let said = std::env::var("HUIDU_CLUSTERS").ok().and_then(|text| text.parse().ok());
+    // A cluster that is given is one.
+    if Given::from_env().is_some() { 1 } else { said.unwrap_or(CLUSTERS_MAX).clamp(1, 8) }
+}
+
 // === impl Rows ===
 
 impl Rows {
-    fn new(group: &'static str, filter: Arc<[String]>, images: Result<Arc<Images>, Obstacle>) -> Self {
-        Self { group, filter, images, cluster: None, told: Vec::new() }
-    }
-
     fn tell(mut self, group: &Group) -> Vec<Row> {
         let told = runtime().map(|runtime| {
             runtime.block_on(async {
@@ -123,33 +117,62 @@ impl Rows {
         self.told
     }
 
-    /// One row: a sentence, and what shows it on the group's cluster. A row that fails does not end the group.
+    /// One row: a sentence, and what shows it on the group's cluster. A row that fails is tried once more on a fresh
+    /// cluster, which the table tells; it does not end the group.
     pub async fn row<F>(&mut self, sentence: &'static str, shown: F)
     where
-        F: AsyncFnOnce(&Cluster) -> anyhow::Result<()>,
+        F: AsyncFn(&Cluster) -> anyhow::Result<()>,
+    {
+        self.row_within(ROW_PATIENCE, sentence, shown).await;
+    }
+
+    /// A row that may take so long.
+    pub async fn row_within<F>(&mut self, patience: Duration, sentence: &'static str, shown: F)
+    where
+        F: AsyncFn(&Cluster) -> anyhow::Result<()>,
     {
         let chosen = |word: &String| sentence.contains(word.as_str()) || self.group.contains(word.as_str());
         if !self.filter.is_empty() && !self.filter.iter().any(chosen) {
             return;
         }
-        let (start, end) = match self.cluster().await {
-            Err(obstacle) => (Instant::now(), obstacle.end()),
-            Ok(cluster) => {
-                let start = Instant::now();
-                let end = match tokio::time::timeout(ROW_PATIENCE, shown(cluster)).await {
-                    Ok(Ok(())) => End::Passed,
-                    Ok(Err(error)) => match error.downcast_ref() {
-                        Some(Skip(reason)) => End::Skipped((*reason).to_owned()),
-                        None => End::Failed(format!("{error:#}\n{}", state(cluster).await)),
-                    },
-                    Err(_) => {
-                        End::Failed(format!("no end within {ROW_PATIENCE:?}\n{}", state(cluster).await))
-                    }
-                };
-                (start, end)
+        let (mut end, mut took) = self.attempt(patience, &shown).await;
+        if let End::Failed(first) = &end
+            && matches!(self.cluster, Some(Ok(_)))
+            && self
+                .tries
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok()
+        {
+            let first = first.clone();
+            self.record(sentence, end, took);
+            self.told.pop();
+            self.cluster = None;
+            (end, took) = self.attempt(patience, &shown).await;
+            if matches!(end, End::Passed) {
+                end = End::PassedAtSecondTry(first);
             }
+        }
+        self.record(sentence, end, took);
+    }
+
+    async fn attempt<F>(&mut self, patience: Duration, shown: &F) -> (End, Duration)
+    where
+        F: AsyncFn(&Cluster) -> anyhow::Result<()>,
+    {
+        let cluster = match self.cluster().await {
+            Ok(cluster) => cluster,
+            Err(obstacle) => return (obstacle.end(), Duration::ZERO),
         };
-        self.record(sentence, end, start.elapsed());
+        let start = Instant::now();
+        let end = match tokio::time::timeout(patience, shown(cluster)).await {
+            Ok(Ok(())) => End::Passed,
+            Ok(Err(error)) => match error.downcast_ref() {
+                Some(Skip(reason)) => End::Skipped((*reason).to_owned()),
+                None => End::Failed(format!("{error:#}\n{}", state(cluster).await)),
+            },
+            Err(_) => End::Failed(format!("no end within {patience:?}\n{}", state(cluster).await)),
+        };
+        (end, start.elapsed())
     }
 
     /// The group's cluster, started for its first row.
@@ -157,7 +180,11 @@ impl Rows {
         let images = self.images.clone()?;
         if self.cluster.is_none() {
             let name = format!("{}-{}", self.group, std::process::id());
-            let started = Cluster::start(&name, images).await;
+            let mut started = Cluster::start(&name, Arc::clone(&images)).await;
+            if let Err(error) = &started {
+                eprintln!("{name} did not start, once more: {error:#}");
+                started = Cluster::start(&name, images).await;
+            }
             self.cluster = Some(started.map_err(|error| Obstacle::Broken(format!("no cluster: {error:#}"))));
         }
         match &self.cluster {
@@ -194,19 +221,6 @@ impl fmt::Display for Skip {
 
 impl std::error::Error for Skip {}
 
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { group, sentence, end, took } = self;
-        let (word, why) = match end {
-            End::Passed => ("pass", ""),
-            End::Failed(why) => ("FAIL", why.as_str()),
-            End::Skipped(why) => ("skip", why.as_str()),
-        };
-        write!(f, "{word}  {:>6.1} s  {group:<12} {sentence}", took.as_secs_f64())?;
-        why.lines().try_for_each(|line| write!(f, "\n      {line}"))
-    }
-}
-
 fn runtime() -> Result<Runtime, Obstacle> {
     Builder::new_current_thread()
         .enable_all()
@@ -216,23 +230,31 @@ fn runtime() -> Result<Runtime, Obstacle> {
 
 /// What all clusters need: packages, Kubernetes compiled, images. Each is told about while it is waited for.
 fn prepare(wanted: &Wanted) -> Result<Arc<Images>, Obstacle> {
-    if !cfg!(target_os = "linux") {
-        return Err(Obstacle::Unfit("a cluster runs on Linux".to_owned()));
-    }
-    if !rustix::process::geteuid().is_root() {
-        return Err(Obstacle::Unfit("a cluster needs root".to_owned()));
-    }
     let broken = |error: anyhow::Error| Obstacle::Broken(format!("{error:#}"));
     runtime()?.block_on(async {
-        let script = |name: &str| Command::new(scripts::folder().join(name));
-        let checked = output(script("packages").arg("--check"), "", BUILD_PATIENCE).await;
-        checked.map_err(|error| Obstacle::Unfit(format!("{error:#}")))?;
-        eprintln!(
-            "Kubernetes and the images are compiled where they are not yet; the first time takes minutes"
-        );
-        output(&mut script("build"), "", BUILD_PATIENCE).await.map_err(broken)?;
+        match Given::from_env() {
+            Some(given) => eprintln!(
+                "The rows are shown on the cluster of KUBECONFIG, with images in {}",
+                given.registry
+            ),
+            None => own_clusters().await?,
+        }
         Ok(Arc::new(Images::build(wanted).await.map_err(broken)?))
     })
+}
+
+/// Whether this machine can run clusters; compiles what they run.
+async fn own_clusters() -> Result<(), Obstacle> {
+    let script = |name: &str| Command::new(scripts::folder().join(name));
+    let checked = output(&mut script("fit"), "", BUILD_PATIENCE).await;
+    checked.map_err(|error| {
+        let remedy =
+            "or give a cluster with KUBECONFIG, and with HUIDU_REGISTRY a registry that it pulls from";
+        Obstacle::Unfit(format!("{error:#}; {remedy}"))
+    })?;
+    eprintln!("Kubernetes and the images are compiled where they are not yet; the first time takes minutes");
+    let built = output(&mut script("build"), "", BUILD_PATIENCE).await;
+    built.map(drop).map_err(|error| Obstacle::Broken(format!("{error:#}")))
 }
 
 /// What a person would look at first when something went wrong.
@@ -248,16 +270,6 @@ async fn state(cluster: &Cluster) -> String {
 }
 
 #[expect(clippy::print_stdout, reason = "the table is the program's answer")]
-fn print(told: &[Row]) {
-    let count = |matches: fn(&End) -> bool| told.iter().filter(|row| matches(&row.end)).count();
-    println!();
-    for row in told {
-        println!("{row}");
-    }
-    println!(
-        "\n{} passed, {} failed, {} skipped",
-        count(|end| matches!(end, End::Passed)),
-        count(|end| matches!(end, End::Failed(_))),
-        count(|end| matches!(end, End::Skipped(_)))
-    );
+fn print(table: &str) {
+    println!("\n{table}");
 }

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use cluster::blog::{Blog, Pod};
 use cluster::{Cluster, Rows, eventually};
-
-use crate::blog::{Blog, Pod};
 
 /// Kubernetes says after fifteen seconds, not after ten minutes, that a rollout does not advance.
 const IMPATIENT: (&str, &str) = ("replicas: 3", "replicas: 3\n  progressDeadlineSeconds: 15");

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use cluster::blog::{Blog, KUBE_PROXY_SYNC};
 use cluster::{Cluster, Rows, eventually};
 
-use crate::blog::{Blog, KUBE_PROXY_SYNC};
 use crate::session::{Forward, Session};
 
 pub(crate) async fn tell(rows: &mut Rows) {

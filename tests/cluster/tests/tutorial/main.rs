@@ -1,14 +1,15 @@
 //! The chapters of a Kubernetes tutorial, on a real cluster, with the blog.
 
-mod blog;
 mod broken;
 mod deploy;
+mod image;
 mod recommended;
 mod registry;
 mod rollback;
 mod scale;
 mod session;
 mod upgrade;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ use cluster::Group;
 use cluster::images::{Version, Wanted};
 
 const GROUPS: &[Group] = &[
+    Group { name: "image", tell: |rows| Box::pin(image::tell(rows)) },
     Group { name: "deploy", tell: |rows| Box::pin(deploy::tell(rows)) },
     Group { name: "upgrade", tell: |rows| Box::pin(upgrade::tell(rows)) },
     Group { name: "broken", tell: |rows| Box::pin(broken::tell(rows)) },
@@ -26,7 +28,7 @@ const GROUPS: &[Group] = &[
 ];
 
 const WANTED: Wanted = Wanted {
-    programs: &["blog", "router", "postgres"],
+    programs: &["blog", "router", "promoter", "load", "postgres", "prometheus"],
     versions: &[
         Version { tag: "v1", env: &["APP_VERSION=v1"] },
         Version { tag: "v2", env: &["APP_VERSION=v2"] },

@@ -1,17 +1,18 @@
 //! Chapter: the manifests that are recommended, with the router before the blog.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use cluster::blog::Blog;
 use cluster::http::Readers;
 use cluster::{Cluster, Rows, eventually};
 
-use crate::blog::Blog;
-
 pub(crate) async fn tell(rows: &mut Rows) {
     rows.row("apply -k on an empty cluster ends with the blog readable through the router", from_nothing)
+        .await;
+    rows.row("Prometheus scrapes every router and every pod of the blog, by their annotations", scraped)
         .await;
     rows.row("applied again it changes nothing", again).await;
     rows.row("the production overlay is accepted by the API server", production).await;
@@ -25,23 +26,34 @@ pub(crate) async fn tell(rows: &mut Rows) {
 
 /// The demo overlay with the cluster's registry.
 async fn demo(cluster: &Cluster) -> anyhow::Result<String> {
-    let manifest = cluster.kubectl("kustomize k8s/overlays/demo").await?;
-    let registry = cluster.registry();
-    Ok(manifest
-        .replace("image: blog:v0.1.0", &format!("image: {registry}/blog:v1"))
-        .replace("image: router:v0.1.0", &format!("image: {registry}/router:v1"))
-        .replace(
-            "image: docker.io/library/postgres:17.6-bookworm",
-            &format!("image: {registry}/postgres:v1"),
-        ))
+    let mut manifest = cluster.kubectl("kustomize k8s/overlays/demo").await?;
+    for (image, tag) in [
+        ("blog", "v0.1.0"),
+        ("router", "v0.1.0"),
+        ("promoter", "v0.1.0"),
+        ("docker.io/library/postgres", "17.6-bookworm"),
+        ("docker.io/prom/prometheus", "v2.55.1"),
+    ] {
+        let (pinned, name) = (format!("image: {image}:{tag}\n"), image.rsplit('/').next().unwrap_or(image));
+        ensure!(manifest.contains(&pinned), "the overlay has no {pinned}");
+        manifest = manifest.replace(&pinned, &format!("image: {}/{name}:v1\n", cluster.registry()));
+    }
+    Ok(manifest)
 }
 
 /// The demo, running.
 async fn running(cluster: &Cluster) -> anyhow::Result<Blog<'_>> {
+    cluster.definitions().await?;
     cluster.apply(&demo(cluster).await?).await?;
     let blog = Blog { cluster };
-    for what in ["statefulset/postgres", "deployment/django-blog", "deployment/router"] {
-        blog.kubectl(&format!("rollout status {what} --timeout 180s")).await?;
+    for what in [
+        "-n blog statefulset/postgres",
+        "-n blog deployment/django-blog",
+        "-n blog deployment/router",
+        "-n huidu deployment/promoter",
+        "-n monitoring deployment/prometheus",
+    ] {
+        cluster.kubectl(&format!("rollout status {what} --timeout 180s")).await?;
     }
     eventually(Duration::from_secs(60), async || {
         let page = cluster::http::get(entrance(cluster), "/").await?;
@@ -64,6 +76,19 @@ async fn from_nothing(cluster: &Cluster) -> anyhow::Result<()> {
     blog.kubectl("wait job --all --for condition=complete --timeout 60s").await?;
     ensure!(blog.pods().await?.len() == 3);
     Ok(())
+}
+
+async fn scraped(cluster: &Cluster) -> anyhow::Result<()> {
+    running(cluster).await?;
+    eventually(Duration::from_secs(60), async || {
+        let up = cluster.prometheus("sum by (app) (up)").await?;
+        ensure!(
+            up == BTreeMap::from([("django-blog".to_owned(), 3.0), ("router".to_owned(), 2.0)]),
+            "{up:?}"
+        );
+        Ok(())
+    })
+    .await
 }
 
 async fn again(cluster: &Cluster) -> anyhow::Result<()> {

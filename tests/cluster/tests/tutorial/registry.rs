@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use cluster::blog::Blog;
 use cluster::{Cluster, Rows, eventually};
-
-use crate::blog::Blog;
 
 pub(crate) async fn tell(rows: &mut Rows) {
     rows.row("an image that is tagged and pushed is the very one that the kubelet runs", pushed).await;

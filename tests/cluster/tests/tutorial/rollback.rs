@@ -1,9 +1,8 @@
 //! Chapter: roll back.
 
 use anyhow::ensure;
+use cluster::blog::{Blog, KUBE_PROXY_SYNC};
 use cluster::{Cluster, Rows};
-
-use crate::blog::{Blog, KUBE_PROXY_SYNC};
 
 pub(crate) async fn tell(rows: &mut Rows) {
     rows.row("history lists every revision with its cause and its image", history).await;

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use cluster::blog::{Blog, KUBE_PROXY_SYNC};
 use cluster::{Cluster, Rows, eventually};
-
-use crate::blog::{Blog, KUBE_PROXY_SYNC};
 
 pub(crate) async fn tell(rows: &mut Rows) {
     rows.row("scaled up, the new pods serve too", up).await;

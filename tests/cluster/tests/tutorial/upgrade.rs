@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use cluster::blog::{Blog, KUBE_PROXY_SYNC};
 use cluster::{Cluster, Rows, eventually};
 
-use crate::blog::{Blog, Extremes, KUBE_PROXY_SYNC, Watch};
+use crate::watch::{Extremes, Watch};
 
 /// Thirteen pods of ten fit on a small node when each asks for less.
 const TEN_SMALL: [(&str, &str); 2] = [("replicas: 3", "replicas: 10"), ("cpu: 250m", "cpu: 20m")];
