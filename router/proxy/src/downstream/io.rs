@@ -6,9 +6,9 @@ use bytes::{Buf, BytesMut};
 use hyper::rt;
 use std::{
     io::{self, IoSlice},
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
@@ -70,14 +70,8 @@ impl Io {
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.input.reserve(READ_SIZE);
-        loop {
-            match self.stream.try_read_buf(&mut self.input) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.stream.poll_read_ready(cx))?;
-                }
-                result => return Poll::Ready(result),
-            }
-        }
+        // After a short read this asks the system again only when it has told of more; `try_read` would ask in vain.
+        pin!(self.stream.read_buf(&mut self.input)).poll(cx)
     }
 
     /// Keeps the deadlines of reading: a body has to go on.

@@ -58,12 +58,14 @@ pub(crate) struct Broken;
 // === impl Source ===
 
 impl Source {
-    /// The next piece. At the end the connection goes back to the pool.
+    /// The next piece. With the last one the connection goes back to the pool: whoever knows the length does not ask
+    /// for more.
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Trouble>>> {
         let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
         let polled = connection.poll_frame(cx);
         match &polled {
             Poll::Ready(None) => self.finish(),
+            Poll::Ready(Some(Ok(_))) if connection.is_answered() => self.finish(),
             Poll::Ready(Some(Err(_))) => self.connection = None,
             _ => {}
         }
@@ -75,6 +77,10 @@ impl Source {
         let whole = self.connection.as_mut()?.take_whole_body()?;
         self.finish();
         Some(whole)
+    }
+
+    pub(super) const fn is_finished(&self) -> bool {
+        self.connection.is_none()
     }
 
     pub(super) fn remaining(&self) -> Option<u64> {
@@ -117,7 +123,7 @@ impl hyper::body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Kind::Passing(_) => false,
+            Kind::Passing(passing) => passing.held.is_none() && passing.source.is_finished(),
         }
     }
 
@@ -154,6 +160,9 @@ impl Passing {
             }
             Poll::Ready(Some(Ok(frame))) => {
                 self.timer.set(None);
+                if self.source.is_finished() {
+                    self.record.complete();
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             // A client that stops sending is not the backend's fault.

@@ -113,3 +113,28 @@ async fn pipelined_requests_are_answered_in_order() {
     assert_eq!(client.answer().await.unwrap().status, 200);
     assert!(stable.last_head().starts_with("GET /2 "));
 }
+
+#[tokio::test]
+async fn the_connection_of_a_backend_carries_the_next_request_after_a_long_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // Takes one connection only: a second one would wait for ever.
+    let backend = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut buffer = vec![0; 16 * 1024];
+        while matches!(stream.read(&mut buffer).await, Ok(1..)) {
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(100_000));
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let routes = format!(
+        "routes: [{{name: r, backends: [{{name: b, track: stable, endpoints: ['{address}']}}], timeouts: {{request: 5s}}}}]"
+    );
+    let router = router(&routes).await;
+    let mut client = Client::connect(router.address).await;
+    for _ in 0..3 {
+        let answer = client.get().await;
+        assert_eq!((answer.status, answer.body.len()), (200, 100_000));
+    }
+    backend.abort();
+}

@@ -16,11 +16,14 @@ use hyper::body::Frame;
 use std::{
     io,
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Instant,
 };
-use tokio::{io::AsyncWrite, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite},
+    net::TcpStream,
+};
 
 /// A connection, and what is under way on it.
 pub(crate) struct Connection {
@@ -201,12 +204,17 @@ impl Connection {
         self.decoder.remaining()
     }
 
+    /// Whether all of the response was read.
+    pub(crate) const fn is_answered(&self) -> bool {
+        matches!(self.decoder, Decoder::Done)
+    }
+
     /// Whether the connection may carry another request.
     pub(crate) fn is_reusable(&self) -> bool {
         self.fate == Fate::Keep
             && self.sending == Sending::Done
             && self.input.is_empty()
-            && matches!(self.decoder, Decoder::Done)
+            && self.is_answered()
     }
 
     /// The socket and what was read from it already: after an upgrade.
@@ -250,17 +258,10 @@ impl Connection {
 
     fn poll_fill(&mut self, size: usize, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
         self.input.reserve(if self.input.is_empty() { size } else { size / 2 });
-        loop {
-            match self.stream.try_read_buf(&mut self.input) {
-                Ok(0) => return Poll::Ready(Err(Trouble::Broken)),
-                Ok(_) => return Poll::Ready(Ok(())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if ready!(self.stream.poll_read_ready(cx)).is_err() {
-                        return Poll::Ready(Err(Trouble::Broken));
-                    }
-                }
-                Err(_) => return Poll::Ready(Err(Trouble::Broken)),
-            }
+        // After a short read this asks the system again only when it has told of more; `try_read` would ask in vain.
+        match ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx)) {
+            Ok(1..) => Poll::Ready(Ok(())),
+            Ok(0) | Err(_) => Poll::Ready(Err(Trouble::Broken)),
         }
     }
 }
