@@ -7,18 +7,20 @@ mod baseline;
 mod counters;
 mod from_prometheus;
 mod from_routers;
+mod queries;
 mod sampler;
 mod text;
 
 pub use baseline::Baseline;
 pub use counters::{Counters, LATENCY_BOUNDS, Reading, Series, bucket_of};
 pub use from_prometheus::PrometheusSource;
-pub use sampler::{Order, Sampler};
+pub use sampler::{Counting, Order, Sampler};
 
 pub(crate) use from_prometheus::PrometheusReader;
 pub(crate) use from_routers::RouterReader;
 
-use crate::local::Admin;
+use crate::routers::Admin;
+use jiff::Timestamp;
 use release::Duration;
 
 /// The family of metrics that is judged.
@@ -31,6 +33,8 @@ pub enum Source {
     Routers(RouterReader),
     /// A Prometheus server.
     Prometheus(PrometheusReader),
+    /// Nothing, for the reason that the text says.
+    Missing(String),
 }
 
 // === impl Source ===
@@ -46,11 +50,22 @@ impl Source {
         Self::Prometheus(PrometheusReader::new(source, route))
     }
 
+    /// What is asked, as a person may ask it too; nothing where the routers themselves are.
+    pub fn queries(&self, latency_bound: Option<Duration>) -> Vec<String> {
+        match self {
+            Self::Routers(_) | Self::Missing(_) => Vec::new(),
+            Self::Prometheus(reader) => reader.queries(latency_bound),
+        }
+    }
+
     /// What has been counted up to now.
     pub async fn read(&self, latency_bound: Option<Duration>) -> Reading {
         match self {
             Self::Routers(reader) => reader.read(latency_bound).await,
             Self::Prometheus(reader) => reader.read(latency_bound).await,
+            Self::Missing(why) => {
+                Reading { at: Timestamp::now(), routers: [(String::new(), Err(why.clone()))].into() }
+            }
         }
     }
 }

@@ -12,19 +12,29 @@
 //! status is written only over the version that it was derived from, so that no word of a person is lost, and before
 //! anything that follows from it is done. Only the holder of the Lease writes.
 
+mod acknowledgement;
 mod candidate;
 mod cluster;
 mod conditions;
 mod controller;
+mod counting;
 mod crd;
 mod deletion;
+#[cfg(test)]
+mod fixtures;
+mod gateway;
 mod leader;
 mod object;
+mod objects;
 mod platform;
+mod prepare;
 mod refusal;
 mod revision;
 mod run;
+mod service;
+mod settings;
 mod status;
+mod traffic;
 mod verb;
 mod world;
 

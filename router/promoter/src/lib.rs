@@ -10,5 +10,6 @@ pub mod local;
 pub mod metrics;
 pub mod platform;
 pub mod replay;
+pub mod routers;
 pub mod simulate;
 pub mod yaml;

@@ -18,8 +18,7 @@ mod state;
 mod template;
 
 pub use config::{
-    Admin, Config, Deployment, EvidenceSource, Overrides, Ports, Probe, RestartBackoff, Routers, Sticky,
-    Timeouts,
+    Config, Deployment, EvidenceSource, Overrides, Ports, Probe, RestartBackoff, Routers, Sticky, Timeouts,
 };
 pub use run::{LocalArgs, StartError};
 pub use state::StateError;

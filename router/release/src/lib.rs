@@ -7,6 +7,7 @@ mod duration;
 mod evidence;
 mod hold;
 mod observation;
+mod prometheus;
 mod route;
 #[cfg(feature = "schema")]
 mod schema;
@@ -23,6 +24,7 @@ pub use duration::{Duration, InvalidDuration};
 pub use evidence::{Evidence, RATIO_NULL, RATIOS, TICK_LIMIT};
 pub use hold::{Hold, HoldReason, OnDeadline};
 pub use observation::{Fleet, Observation, Routing, Sample, Trip, Window};
+pub use prometheus::{Prometheus, Queries};
 pub use route::{Revision, Route, RouteRecord};
 pub use simulate::{End, Simulated, Traffic, simulate};
 pub use spec::{Analysis, Deadlines, InvalidSpec, Mode, Pause, Spec, Step};

@@ -1,6 +1,6 @@
 //! What the user asks of a release.
 
-use crate::{Duration, OnDeadline};
+use crate::{Duration, OnDeadline, Prometheus};
 use serde::{Deserialize, Serialize};
 use split::Weight;
 
@@ -66,7 +66,7 @@ pub struct Pause {
 }
 
 /// How the candidate is judged.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Analysis {
@@ -84,6 +84,9 @@ pub struct Analysis {
     /// Requests slower than this count as errors; by default none do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_bound: Option<Duration>,
+    /// A Prometheus server that the counts come from; by default the routers are asked themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<Prometheus>,
 }
 
 /// How long each kind of wait may last.
@@ -142,6 +145,14 @@ pub enum InvalidSpec {
     /// A span of zero where a wait needs one.
     #[error("{0}: 0s leaves no time at all; write a duration such as 1m")]
     ZeroDuration(&'static str),
+    /// A bound that nobody would measure.
+    #[error(
+        "analysis.latencyBound: with analysis.prometheus.queries, count slow requests in the queries for errors"
+    )]
+    BoundBesideQueries,
+    /// A query that asks nothing.
+    #[error("analysis.prometheus.queries: a query is empty; write all four, or leave the field out")]
+    EmptyQuery,
     /// A deadline that would promote without evidence.
     #[error("deadlines.onHold: no data is never a pass; write Hold or Abort")]
     OnHold,
@@ -220,6 +231,9 @@ impl Analysis {
         if self.interval < Duration::from_millis(100) {
             return Err(InvalidSpec::Interval(self.interval));
         }
+        if let Some(prometheus) = &self.prometheus {
+            prometheus.check(self.latency_bound)?;
+        }
         if self.latency_bound.is_some_and(Duration::is_zero) {
             return Err(InvalidSpec::ZeroDuration("analysis.latencyBound"));
         }
@@ -235,6 +249,7 @@ impl Default for Analysis {
             risk: Weight::from_basis_points_saturating(200),
             max_error_rate: Weight::from_basis_points_saturating(500),
             latency_bound: None,
+            prometheus: None,
         }
     }
 }

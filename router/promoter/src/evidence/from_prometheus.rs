@@ -3,12 +3,13 @@
 //! Raw counters are asked for and subtracted here: `rate()` would reach across a change of weight. All queries of a
 //! reading name the same moment, so that they see the same scrapes.
 
+use super::queries;
 use super::text::count;
 use super::{Counters, FAMILY, Reading, bucket_of};
 use crate::http::Client;
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use release::Duration;
+use release::{Duration, Prometheus, Queries};
 use serde::{Deserialize, Deserializer, de};
 use split::Track;
 use std::collections::BTreeMap;
@@ -33,6 +34,9 @@ pub struct PrometheusSource {
     /// A router that was scraped longer ago than this counts as unreadable. Default 1m.
     #[serde(default = "one_minute")]
     pub stale_after: Duration,
+    /// Queries in place of those for Huidu's routers.
+    #[serde(default)]
+    pub queries: Option<Queries>,
 }
 
 /// Asks a server.
@@ -59,8 +63,8 @@ struct Data {
 }
 
 #[derive(Deserialize)]
-struct Item {
-    metric: BTreeMap<String, String>,
+pub(super) struct Item {
+    pub(super) metric: BTreeMap<String, String>,
     value: (f64, String),
 }
 
@@ -74,7 +78,21 @@ impl PrometheusSource {
             matchers: String::new(),
             instance_label: instance(),
             stale_after: one_minute(),
+            queries: None,
         }
+    }
+
+    /// The server that a spec names, or the promoter's own.
+    ///
+    /// # Errors
+    /// A sentence where neither names one, or where it is no address.
+    pub fn of(spec: &Prometheus, own: Option<&str>) -> Result<Self, String> {
+        let Prometheus { address, matchers, instance_label, stale_after, queries } = spec.clone();
+        let address = address.as_deref().or(own).ok_or(
+            "analysis.prometheus.address: neither the Canary nor the promoter (--prometheus) names a server",
+        )?;
+        let address = checked(address).map_err(|why| format!("analysis.prometheus.address: {why}"))?;
+        Ok(Self { address, matchers, instance_label, stale_after, queries })
     }
 }
 
@@ -96,7 +114,21 @@ impl PrometheusReader {
         })
     }
 
+    /// What is asked, as a person may ask it too.
+    pub fn queries(&self, latency_bound: Option<Duration>) -> Vec<String> {
+        if let Some(queries) = &self.source.queries {
+            return queries::texts(queries).map(str::to_owned).to_vec();
+        }
+        let label = &self.source.instance_label;
+        let sum = |selector: String| format!("sum by ({label}, track, class) ({selector})");
+        let slow = latency_bound.and_then(bucket_of).map(|bound| sum(self.in_time(bound)));
+        std::iter::once(sum(self.selector("count", ""))).chain(slow).collect()
+    }
+
     async fn read_at(&self, now: Timestamp, latency_bound: Option<Duration>) -> Result<Reading, String> {
+        if let Some(queries) = &self.source.queries {
+            return queries::read(self, queries, now).await;
+        }
         let label = &self.source.instance_label;
         let counts = self.selector("count", "");
         let scraped = self.ask(now, &format!("min by ({label}) (timestamp({counts}))")).await?;
@@ -107,8 +139,7 @@ impl PrometheusReader {
         }
         let in_time = match latency_bound.and_then(bucket_of) {
             Some(bound) => {
-                let buckets = self.selector("bucket", &format!(",le=~\"{}\"", le_pattern(bound)));
-                let query = format!("sum by ({label}, track, class) ({buckets})");
+                let query = format!("sum by ({label}, track, class) ({})", self.in_time(bound));
                 Some((query.clone(), self.ask(now, &query).await?))
             }
             None => None,
@@ -171,8 +202,23 @@ impl PrometheusReader {
         format!("{FAMILY}_{kind}{{route=\"{}\"{comma}{matchers}{more}}}", self.route)
     }
 
+    /// The requests that took no longer than `bound`.
+    fn in_time(&self, bound: f64) -> String {
+        self.selector("bucket", &format!(",le=~\"{}\"", le_pattern(bound)))
+    }
+
+    /// The server's address.
+    pub(crate) fn address(&self) -> &str {
+        &self.source.address
+    }
+
+    /// The label that tells routers apart.
+    pub(super) fn instance_label(&self) -> &str {
+        &self.source.instance_label
+    }
+
     /// The items of an instant query.
-    async fn ask(&self, now: Timestamp, query: &str) -> Result<Vec<Item>, String> {
+    pub(super) async fn ask(&self, now: Timestamp, query: &str) -> Result<Vec<Item>, String> {
         let encoded = utf8_percent_encode(query, NON_ALPHANUMERIC);
         let time = format!("{}.{:03}", now.as_second(), now.subsec_millisecond());
         let uri = format!("{}/api/v1/query?query={encoded}&time={time}", self.source.address);
@@ -186,10 +232,7 @@ impl PrometheusReader {
                 Err(format!("the answer to {query} is a {}, not a vector", data.result_type))
             }
             Ok(Answer::Error { error }) => Err(format!("it refused {query}: {error}")),
-            Err(_) => Err(format!(
-                "answered {} and no Prometheus JSON; check evidence.prometheus.address",
-                answer.status
-            )),
+            Err(_) => Err(format!("answered {} and no Prometheus JSON; check the address", answer.status)),
         }
     }
 
@@ -208,7 +251,7 @@ fn label<'a>(item: &'a Item, name: &str) -> Result<&'a str, String> {
     value.ok_or_else(|| format!("a series of {FAMILY} has no label `{name}`"))
 }
 
-fn number(item: &Item) -> Result<f64, String> {
+pub(super) fn number(item: &Item) -> Result<f64, String> {
     item.value.1.parse().map_err(|_| format!("`{}` is not a number", item.value.1))
 }
 
@@ -226,15 +269,14 @@ fn le_pattern(bound: f64) -> String {
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let uri = text
-        .parse::<hyper::Uri>()
-        .ok()
-        .filter(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
+    checked(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+fn checked(text: &str) -> Result<String, String> {
+    let uri = text.parse::<hyper::Uri>().ok();
+    let uri = uri.filter(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
     uri.map(|_| text.trim_end_matches('/').to_owned()).ok_or_else(|| {
-        de::Error::custom(format!(
-            "`{text}` is not the address of a Prometheus; write it as http://127.0.0.1:9090"
-        ))
+        format!("`{text}` is not the address of a Prometheus; write it as http://127.0.0.1:9090")
     })
 }
 

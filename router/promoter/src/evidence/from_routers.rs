@@ -3,7 +3,7 @@
 use super::text::{count, lines_of};
 use super::{Counters, FAMILY, Reading, bucket_of};
 use crate::http::{Client, HttpError};
-use crate::local::Admin;
+use crate::routers::Admin;
 use jiff::Timestamp;
 use release::Duration;
 use serde::Deserialize;

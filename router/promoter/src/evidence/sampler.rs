@@ -6,6 +6,9 @@ use release::{Duration, Sample};
 use tokio::sync::{mpsc, watch};
 use tokio::time;
 
+/// The pause before another try at a baseline; a Prometheus server shows what it scraped seconds ago.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// What is to be counted, if anything.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Order {
@@ -15,6 +18,13 @@ pub struct Order {
     pub interval: Duration,
     /// Requests slower than this are errors.
     pub latency_bound: Option<Duration>,
+}
+
+/// Readings one after the other, as one order wants them.
+#[derive(Debug)]
+pub struct Counting {
+    order: Order,
+    baseline: Baseline,
 }
 
 /// A task that reads a source as ordered.
@@ -28,27 +38,57 @@ pub struct Sampler {
     pub samples: mpsc::Sender<Sample>,
 }
 
+// === impl Counting ===
+
+impl Counting {
+    /// Begins without a baseline.
+    pub fn new(order: Order) -> Self {
+        Self { order, baseline: Baseline::default() }
+    }
+
+    /// What is counted.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Reads `source`: what came since the reading before, once there was one.
+    pub async fn read(&mut self, source: &Source) -> Option<Sample> {
+        let since = self.order.since?;
+        let reading = source.read(self.order.latency_bound).await;
+        if self.baseline.at() == Some(reading.at) {
+            return None;
+        }
+        if self.baseline.at().is_some_and(|at| at < since) {
+            self.baseline.reset();
+        }
+        self.baseline.advance(reading)
+    }
+
+    /// The time from a reading to the next one; none where there is nothing to count.
+    pub fn pause(&self) -> Option<std::time::Duration> {
+        self.order.since.map(|since| match self.baseline.at() {
+            // The first reading must lie after the weight came into force, and soon after it.
+            Some(at) if at < since => RETRY,
+            _ => self.order.interval.get(),
+        })
+    }
+}
+
 // === impl Sampler ===
 
 impl Sampler {
     /// Reads until nobody orders or listens any more.
     pub async fn run(mut self) {
-        let mut baseline = Baseline::default();
+        let mut counting = Counting::new(*self.orders.borrow_and_update());
         loop {
-            let order = *self.orders.borrow_and_update();
-            if let Some(since) = order.since
-                && self.take_sample(&mut baseline, order, since).await.is_none()
+            if let Some(sample) = counting.read(&self.source).await
+                && self.samples.send(sample).await.is_err()
             {
                 return;
             }
-            let wait = order.since.map(|since| match baseline.at() {
-                // The first reading must lie after the weight came into force, and soon after it.
-                Some(at) if at < since => RETRY,
-                _ => order.interval.get(),
-            });
             let pause = async {
-                match wait {
-                    Some(wait) => time::sleep(wait).await,
+                match counting.pause() {
+                    Some(pause) => time::sleep(pause).await,
                     None => std::future::pending().await,
                 }
             };
@@ -57,28 +97,10 @@ impl Sampler {
                     if changed.is_err() {
                         return;
                     }
-                    baseline.reset();
+                    counting = Counting::new(*self.orders.borrow_and_update());
                 }
                 () = pause => {}
             }
         }
     }
-
-    /// None where nobody listens any more.
-    async fn take_sample(&self, baseline: &mut Baseline, order: Order, since: Timestamp) -> Option<()> {
-        let reading = self.source.read(order.latency_bound).await;
-        if baseline.at() == Some(reading.at) {
-            return Some(());
-        }
-        if baseline.at().is_some_and(|at| at < since) {
-            baseline.reset();
-        }
-        match baseline.advance(reading) {
-            Some(sample) => self.samples.send(sample).await.ok(),
-            None => Some(()),
-        }
-    }
 }
-
-/// The pause before another try at a baseline; a Prometheus server shows what it scraped seconds ago.
-const RETRY: std::time::Duration = std::time::Duration::from_secs(1);

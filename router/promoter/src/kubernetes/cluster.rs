@@ -2,6 +2,7 @@
 
 use super::candidate::CANARY;
 use super::object::{CanaryObject, Deployment, ReplicaSet, name_of};
+use super::traffic::MANAGER;
 use super::world::{SET, Set, WANTED, World};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
@@ -12,8 +13,6 @@ use kube::core::Selector;
 use kube::{Client, Error};
 use serde_json::{Value, json};
 
-/// Who writes what a Canary makes.
-const MANAGER: &str = "huidu-promoter";
 /// Who holds the user's Deployment: a manager of one field, so that giving it back is leaving it out.
 const HOLDER: &str = "huidu-promoter-hold";
 /// What keeps a Canary until everything is as it was.
@@ -22,8 +21,8 @@ pub(super) const FINALIZER: &str = "huidu.dev/give-back";
 /// The API server and a namespace of it.
 #[derive(Clone)]
 pub(super) struct Cluster {
-    client: Client,
-    namespace: String,
+    pub(super) client: Client,
+    pub(super) namespace: String,
 }
 
 // === impl Cluster ===

@@ -2,23 +2,27 @@
 
 use super::cluster::{Cluster, FINALIZER};
 use super::conditions::Trouble;
+use super::counting::{Ledger, order};
 use super::deletion::give_back;
+use super::gateway::HttpRoute;
 use super::object::{CanaryObject, Deployment, ReplicaSet, name_of};
 use super::platform::{TurnError, Workload, store};
-use super::refusal::{Refusal, spec_of, taken, unfit};
+use super::prepare::{counting, prepare, source};
+use super::refusal::Refusal;
 use super::status::CanaryStatus;
 use super::verb::listen;
+use crate::http;
 use crate::platform::turn;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt as _};
-use release::{EventReason, Hold, Phase};
+use release::{EventReason, Hold, HoldReason};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +35,10 @@ const CONCURRENCY: u16 = 8;
 const RETRY: Duration = Duration::from_secs(2);
 /// The pause before another look where an action's end is not told by a watch.
 const SOON: Duration = Duration::from_secs(1);
+/// The pause before the routers are asked again, while something waits for their answer.
+const ASK_AGAIN: Duration = Duration::from_millis(300);
+/// How long a router may take to answer.
+const ROUTER_TIMEOUT: Duration = Duration::from_secs(1);
 /// The longest pause between two looks; watches tell of most changes at once.
 const RESYNC: Duration = Duration::from_secs(300);
 
@@ -38,13 +46,18 @@ const RESYNC: Duration = Duration::from_secs(300);
 struct Context {
     client: Client,
     recorder: Recorder,
+    http: http::Client,
+    ledger: Ledger,
+    /// The promoter's own Prometheus server.
+    prometheus: Option<String>,
 }
 
 /// Looks at Canaries until the process ends.
-pub(super) async fn run(client: Client, namespace: Option<&str>, identity: &str) {
+pub(super) async fn run(client: Client, namespace: Option<&str>, identity: &str, prometheus: Option<String>) {
     let reporter = Reporter { controller: "huidu-promoter".to_owned(), instance: Some(identity.to_owned()) };
-    let context =
-        Arc::new(Context { client: client.clone(), recorder: Recorder::new(client.clone(), reporter) });
+    let recorder = Recorder::new(client.clone(), reporter);
+    let (http, ledger) = (http::Client::new(ROUTER_TIMEOUT), Ledger::default());
+    let context = Arc::new(Context { client: client.clone(), recorder, http, ledger, prometheus });
     let controller = Controller::new(within::<CanaryObject>(&client, namespace), watcher::Config::default())
         .with_config(Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY));
     let known = controller.store();
@@ -57,7 +70,9 @@ pub(super) async fn run(client: Client, namespace: Option<&str>, identity: &str)
                 .collect::<Vec<_>>()
         }
     };
-    let (of_deployment, of_set, of_pod) = (related(known.clone()), related(known.clone()), related(known));
+    let (of_deployment, of_set, of_pod) =
+        (related(known.clone()), related(known.clone()), related(known.clone()));
+    let controller = watch_routes(controller, &client, namespace).await;
     controller
         .watches(
             within::<PartialObjectMeta<Deployment>>(&client, namespace),
@@ -82,6 +97,39 @@ pub(super) async fn run(client: Client, namespace: Option<&str>, identity: &str)
             }
         })
         .await;
+}
+
+/// Drift of what shares requests out. HTTPRoutes can be watched only where the Gateway API is installed; where that
+/// comes later, drift is seen at the next look.
+async fn watch_routes(
+    controller: Controller<CanaryObject>,
+    client: &Client,
+    namespace: Option<&str>,
+) -> Controller<CanaryObject> {
+    let neighbours = |known: Store<CanaryObject>| {
+        move |namespace: Option<String>| {
+            known
+                .state_filter(|canary| canary.namespace() == namespace)
+                .iter()
+                .map(|canary| ObjectRef::from_obj(canary.as_ref()))
+                .collect::<Vec<_>>()
+        }
+    };
+    let (of_service, of_route) = (neighbours(controller.store()), neighbours(controller.store()));
+    let controller = controller.watches(
+        within::<PartialObjectMeta<Service>>(client, namespace),
+        watcher::Config::default(),
+        move |object| of_service(object.namespace()),
+    );
+    if let Err(error) = client.list_api_group_resources(&HttpRoute::api_version(&())).await {
+        tracing::warn!("HTTPRoutes are not watched: {error}; is the Gateway API installed?");
+        return controller;
+    }
+    controller.watches(
+        within::<PartialObjectMeta<HttpRoute>>(client, namespace),
+        watcher::Config::default().labels(super::candidate::CANARY),
+        move |object| of_route(object.namespace()),
+    )
 }
 
 fn within<K>(client: &Client, namespace: Option<&str>) -> Api<K>
@@ -118,7 +166,10 @@ async fn reconcile(seen: Arc<CanaryObject>, context: Arc<Context>) -> Result<Act
         return Ok(Action::await_change());
     };
     if object.metadata.deletion_timestamp.is_some() {
-        let done = give_back(&cluster, &object).await?;
+        let done = give_back(&cluster, &object, &context.http).await?;
+        if done {
+            context.ledger.forget(&object.metadata);
+        }
         return Ok(if done { Action::await_change() } else { Action::requeue(SOON) });
     }
     if !object.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
@@ -136,41 +187,39 @@ async fn reconcile(seen: Arc<CanaryObject>, context: Arc<Context>) -> Result<Act
         let note = Note { kind, reason: reason.to_owned(), message };
         note.publish(&context.recorder, &object.object_ref(&())).await;
     }
-    match prepare(&cluster, &object, status.clone()).await? {
+    match prepare(&cluster, &object, &context.http, status.clone()).await? {
         Ok(workload) => work(&context, workload).await,
         Err(refusal) => refuse(&context, (&cluster, object), status, refusal).await,
     }
 }
 
-/// Everything that a turn needs, or why there is none.
-async fn prepare(
-    cluster: &Cluster,
-    object: &CanaryObject,
-    status: CanaryStatus,
-) -> Result<Result<Workload, Refusal>, TurnError> {
-    let spec = match spec_of(object) {
-        Ok(spec) => spec,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    if let Some(refusal) = taken(object, &cluster.all_canaries().await?) {
-        return Ok(Err(refusal));
-    }
-    let Some(world) = cluster.world(name_of(&object.metadata), &spec.deployment).await? else {
-        return Ok(Err(Refusal::DeploymentNotFound(spec.deployment)));
-    };
-    // A release that is under way goes on: to stop half-way would help nobody.
-    let idle = matches!(status.release.phase, Phase::Initializing | Phase::Stable | Phase::Failed { .. });
-    if idle && let Some(refusal) = unfit(&world, &cluster.autoscalers().await?) {
-        return Ok(Err(refusal));
-    }
-    let (cluster, object) = (cluster.clone(), object.clone());
-    let (sample, events, drift) = (None, Vec::new(), Vec::new());
-    Ok(Ok(Workload { cluster, object, spec, status, world, sample, events, drift }))
-}
-
 /// One turn of the engine, and what is told of it.
 async fn work(context: &Context, mut workload: Workload) -> Result<Action, TurnError> {
+    let metadata = workload.object.metadata.clone();
+    let mut page = context.ledger.take(&metadata, order(&workload.spec.release, &workload.status));
+    let source = source(&workload, context.prometheus.as_deref());
+    workload.status.counting = Some(counting(&source, &workload.spec));
+    page.turn(order(&workload.spec.release, &workload.status), &source).await;
+    workload.sample = page.sample();
     let done = turn(&mut workload).await;
+    // A weight that has just come into force is counted from now on.
+    page.turn(order(&workload.spec.release, &workload.status), &source).await;
+    let due = page.due();
+    context.ledger.put(&metadata, page);
+    report(context, &mut workload).await;
+    match done {
+        Ok(()) => Ok(Action::requeue(next_look(&workload.status, due))),
+        Err(error) if error.is_conflict() => Err(error),
+        Err(error) => {
+            // The first error says more than that this one could not be told.
+            let _ = workload.publish(Some(&error.trouble())).await;
+            Err(error)
+        }
+    }
+}
+
+/// Tells what has happened, as events.
+async fn report(context: &Context, workload: &mut Workload) {
     let reference = workload.object.object_ref(&());
     for event in workload.events.drain(..) {
         let kind = severity(event.reason);
@@ -180,16 +229,6 @@ async fn work(context: &Context, mut workload: Workload) -> Result<Action, TurnE
     for message in workload.drift.drain(..) {
         let note = Note { kind: EventType::Warning, reason: "DriftRepaired".to_owned(), message };
         note.publish(&context.recorder, &reference).await;
-    }
-    match done {
-        Ok(()) => Ok(Action::requeue(next_look(&workload.status))),
-        Err(error) if error.is_conflict() => Err(error),
-        Err(error) => {
-            let trouble = Trouble::Failed(error.to_string());
-            // The first error says more than that this one could not be told.
-            let _ = workload.publish(Some(&trouble)).await;
-            Err(error)
-        }
     }
 }
 
@@ -215,10 +254,20 @@ async fn refuse(
     Ok(Action::requeue(Duration::from_secs(10)))
 }
 
-/// When something is due that no watch tells of.
-fn next_look(status: &CanaryStatus) -> Duration {
-    let Some(hold) = &status.release.hold else { return RESYNC };
-    due(hold, Timestamp::now())
+/// When something is due that no watch tells of: routers and counters have to be asked.
+fn next_look(status: &CanaryStatus, reading: Option<Duration>) -> Duration {
+    let hold = status.release.hold.as_ref();
+    let by_hold = hold.map_or(RESYNC, |hold| due(hold, Timestamp::now()));
+    let asked = hold.is_some_and(|hold| {
+        matches!(hold.reason, HoldReason::AwaitingAcknowledgement | HoldReason::Draining)
+    });
+    let by_routers = match asked {
+        true => ASK_AGAIN,
+        // A router may take the candidate out by itself at any moment.
+        false if !status.release.route.largest_in_use.is_zero() || !status.routing.pending.is_empty() => SOON,
+        false => RESYNC,
+    };
+    by_hold.min(by_routers).min(reading.unwrap_or(RESYNC))
 }
 
 fn due(hold: &Hold, now: Timestamp) -> Duration {

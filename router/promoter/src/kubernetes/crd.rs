@@ -1,6 +1,8 @@
 //! The custom resource, generated from the types that read it.
 
+use super::settings::RouteSettings;
 use super::status::CanaryStatus;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::{CustomResource, CustomResourceExt as _};
 use release::Spec;
 use schemars::JsonSchema;
@@ -31,6 +33,20 @@ use serde_json::{Value, json};
 pub(super) struct CanarySpec {
     /// The name of the Deployment, in the same namespace. It cannot be changed.
     pub(super) deployment: String,
+    /// The Service by which readers come to the Deployment; by default the only one that selects its pods. The Services
+    /// of both tracks are made after it, and it is kept to stable's pods. Not used in mode `replicas`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) service: Option<String>,
+    /// The port of the Service, by name or number; by default its only one, or the one named `http`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i32")]
+    pub(super) port: Option<IntOrString>,
+    /// The HTTPRoute that shares the requests out. Not used in mode `replicas`.
+    #[serde(default, skip_serializing_if = "RouteSettings::is_default")]
+    pub(super) route: RouteSettings,
+    /// Releases a Deployment of strategy `Recreate` too: two versions will run at the same time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) allow_recreate: bool,
     /// How its releases go.
     #[serde(flatten)]
     pub(super) release: Spec,
@@ -94,10 +110,40 @@ fn refined(mut definition: Value) -> Value {
     );
     fields["steps"]["items"]["required"] = json!(["weight"]);
     fields["steps"]["items"]["properties"]["replicas"]["minimum"] = json!(1);
+    fields["port"] = json!({
+        "description": fields["port"]["description"],
+        "x-kubernetes-int-or-string": true,
+    });
+    refine_route(&mut fields["route"]["properties"]);
+    spec["x-kubernetes-validations"] = json!([{
+        "rule": "(has(self.mode) ? self.mode : 'httpRoute') == (has(oldSelf.mode) ? oldSelf.mode : 'httpRoute')",
+        "message": "mode cannot change: delete this Canary and create another one",
+    }]);
+    let fields = &mut spec["properties"];
     let analysis = &mut fields["analysis"]["properties"];
     merge(&mut analysis["alpha"], json!({"minimum": 0.000_001, "maximum": 0.5}));
     fields["deadlines"]["properties"]["onHold"]["enum"] = json!(["Hold", "Abort"]);
     definition
+}
+
+/// As the Gateway API limits them, and one way only to know a client.
+fn refine_route(fields: &mut Value) {
+    merge(&mut fields["parentRefs"], json!({"maxItems": 32}));
+    fields["parentRefs"]["items"]["required"] = json!(["name"]);
+    merge(&mut fields["hostnames"], json!({"maxItems": 16}));
+    let text = json!({"minLength": 1, "maxLength": 256});
+    for (field, names) in [("sticky", ["header", "cookie"]), ("override", ["header", "cookie"])] {
+        for name in names {
+            merge(&mut fields[field]["properties"][name], text.clone());
+        }
+    }
+    merge(
+        &mut fields["sticky"],
+        json!({"x-kubernetes-validations": [{
+            "rule": "(has(self.header) ? 1 : 0) + (has(self.cookie) ? 1 : 0) + (has(self.address) && self.address ? 1 : 0) == 1",
+            "message": "write one of header, cookie and address: true",
+        }]}),
+    );
 }
 
 fn merge(schema: &mut Value, more: Value) {
@@ -163,6 +209,11 @@ mod tests {
     #[test]
     fn the_smallest_useful_object_names_a_deployment() {
         let spec: CanarySpec = serde_json::from_value(json!({"deployment": "django-blog"})).unwrap();
-        assert_eq!(spec, CanarySpec { deployment: "django-blog".to_owned(), release: Spec::default() });
+        assert_eq!(spec.deployment, "django-blog");
+        assert_eq!(spec.release, Spec::default());
+        assert_eq!(
+            serde_json::to_value(&spec.route).unwrap(),
+            serde_json::to_value(RouteSettings::default()).unwrap()
+        );
     }
 }

@@ -5,13 +5,19 @@ use super::cluster::Cluster;
 use super::conditions::{Trouble, conditions};
 use super::crd::CanarySpec;
 use super::object::{CanaryObject, name_of};
+use super::refusal::Refusal;
 use super::revision::without_hash;
 use super::status::CanaryStatus;
+use super::traffic::{Traffic, Write};
 use super::world::World;
+use crate::canary::RoutingView;
+use crate::http;
 use crate::platform::Platform;
 use jiff::Timestamp;
 use kube::api::PropagationPolicy;
-use release::{Action, Event, Fleet, Observation, Phase, Promotion, Revision, Routing, Sample, Spec, Status};
+use release::{
+    Action, Event, Fleet, HoldReason, Observation, Phase, Promotion, Revision, Route, Sample, Spec, Status,
+};
 
 /// One Canary in one turn.
 pub(super) struct Workload {
@@ -21,6 +27,12 @@ pub(super) struct Workload {
     pub(super) spec: CanarySpec,
     pub(super) status: CanaryStatus,
     pub(super) world: World,
+    /// How requests are shared out; none in mode `replicas`.
+    pub(super) traffic: Option<Traffic>,
+    /// For the routers.
+    pub(super) http: http::Client,
+    /// Whether what was read is still to be looked at for the first time.
+    pub(super) fresh: bool,
     /// What was counted since the last turn.
     pub(super) sample: Option<Sample>,
     /// What is to be told when the turn is over.
@@ -38,6 +50,8 @@ pub(super) enum TurnError {
     Vanished(String),
     #[error("the status cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 // === impl TurnError ===
@@ -46,6 +60,14 @@ impl TurnError {
     /// Whether somebody else was faster, so that looking again is all there is to do.
     pub(super) fn is_conflict(&self) -> bool {
         matches!(self, Self::Api(kube::Error::Api(status)) if status.code == 409)
+    }
+
+    /// What people are told.
+    pub(super) fn trouble(&self) -> Trouble {
+        match self {
+            Self::Refused(refusal) => Trouble::Refused(refusal.clone()),
+            error => Trouble::Failed(error.to_string()),
+        }
     }
 }
 
@@ -66,6 +88,9 @@ impl Workload {
         let name = &self.spec.deployment;
         let world = self.cluster.world(self.name(), name).await?;
         self.world = world.ok_or_else(|| TurnError::Vanished(name.clone()))?;
+        if let Some(traffic) = &self.traffic {
+            self.traffic = Some(self.cluster.traffic(traffic.shape.clone(), &self.http).await?);
+        }
         Ok(())
     }
 
@@ -111,7 +136,7 @@ impl Workload {
         Some(self.world.fleet(set.revision.clone(), set.object.spec.replicas))
     }
 
-    async fn scale_candidate(&self, revision: &Revision, replicas: u32) -> Result<(), TurnError> {
+    async fn scale_candidate(&mut self, revision: &Revision, replicas: u32) -> Result<(), TurnError> {
         if let Some(candidate) = self.world.candidate(revision) {
             return Ok(self.cluster.scale(candidate, replicas).await?);
         }
@@ -121,7 +146,12 @@ impl Workload {
         };
         let mut candidate = candidate::of(&self.object, &self.world.deployment, &name, revision);
         candidate.spec.replicas = Some(replicas);
-        Ok(self.cluster.create(&candidate).await?)
+        self.cluster.create(&candidate).await?;
+        let release = self.status.release.release();
+        if release.is_some_and(|release| release.restarts_at_first_ready.is_some()) {
+            self.drift.push(format!("the candidate {name} was deleted; it is made again"));
+        }
+        Ok(())
     }
 
     async fn remove_candidates(&self) -> Result<(), TurnError> {
@@ -131,13 +161,55 @@ impl Workload {
         Ok(())
     }
 
+    /// Writes the next thing on the way to a route; the rest follows when it is seen to be in force.
+    async fn route(&mut self, desired: &Route) -> Result<(), TurnError> {
+        let Some(traffic) = &self.traffic else { return Ok(()) };
+        let writes = traffic.next(&self.world, desired);
+        self.drift.extend(traffic.drift(&writes));
+        for write in &writes {
+            match self.cluster.write(self.name(), write).await {
+                Err(kube::Error::Api(status)) if status.code == 404 && matches!(write, Write::Route(_)) => {
+                    return Err(Refusal::NoGatewayApi.into());
+                }
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A template that nobody has any more cannot be put back: the word of the person is given up, and that is told.
+    fn forget_lost_template(&mut self) {
+        let sets = &self.world.sets;
+        let lost = |revision: &mut Revision| !sets.iter().any(|set| set.revision == *revision);
+        if let Some(revision) = self.status.release.restore.take_if(lost) {
+            self.drift.push(format!(
+                "the ReplicaSet of {revision} is gone, so that its template cannot be put back; apply it again"
+            ));
+        }
+    }
+
+    fn routing_view(&self) -> RoutingView {
+        let Some(traffic) = &self.traffic else { return RoutingView::default() };
+        let routing = traffic.routing(&self.world);
+        // Numbers that change with every request are told only while something waits for them.
+        let waits = self.status.release.hold.as_ref().is_some_and(|hold| hold.reason == HoldReason::Draining);
+        let shown = |number: u64| if waits { number } else { 0 };
+        RoutingView {
+            generation: u64::try_from(traffic.generation()).unwrap_or(0),
+            routers: routing.routers,
+            stable_in_flight: shown(routing.stable_in_flight),
+            canary_in_flight: shown(routing.canary_in_flight),
+            pending: routing.pending,
+        }
+    }
+
     /// Leaves the candidate's ReplicaSet to the Deployment, which adopts it with its pods.
     ///
     /// | before | why |
     /// |---|---|
     /// | empty ReplicaSets of the same template go | the Deployment would scale them up in the orphan's place |
     /// | the Deployment has its full size | it would scale what it adopts down to its own |
-    /// | the template is read once more | an orphan of another template would be an old ReplicaSet to it |
+    /// | where the template is another one by now, the old pods go | the Deployment would shrink two old ReplicaSets together; the one that has the requests stays, and the template is the next release |
     async fn adopt(&mut self, revision: &Revision) -> Result<(), TurnError> {
         let rivals: Vec<_> = self.world.rivals(revision).cloned().collect();
         for rival in &rivals {
@@ -147,12 +219,15 @@ impl Workload {
         self.cluster.scale_stable(&self.world, all).await?;
         self.look().await?;
         let whole = self.world.deployment.spec.replicas == Some(all) && self.world.deployment.spec.paused;
-        match self.world.candidate(revision) {
-            Some(candidate) if whole && self.world.template() == *revision => {
-                Ok(self.cluster.delete(candidate, PropagationPolicy::Orphan).await?)
-            }
-            _ => Ok(()),
+        let Some(candidate) = self.world.candidate(revision).filter(|_| whole) else { return Ok(()) };
+        let old: Vec<_> = self.world.strays_beside(revision).cloned().collect();
+        if self.world.template() == *revision || old.is_empty() {
+            return Ok(self.cluster.delete(candidate, PropagationPolicy::Orphan).await?);
         }
+        for set in &old {
+            self.cluster.delete_set(set).await?;
+        }
+        Ok(())
     }
 
     async fn restore_template(&self, revision: &Revision) -> Result<(), TurnError> {
@@ -169,6 +244,7 @@ impl Workload {
         self.status.desired_replicas = self.world.wanted_replicas();
         self.status.revisions = self.world.revisions();
         self.status.replicas = self.world.replicas();
+        self.status.routing = self.routing_view();
         self.status.conditions = conditions(&self.status, trouble, Timestamp::now());
         store(&self.cluster, &mut self.object, &self.status).await
     }
@@ -186,14 +262,18 @@ impl Platform for Workload {
     }
 
     async fn observe(&mut self) -> Result<Observation, TurnError> {
-        self.look().await?;
+        if !std::mem::take(&mut self.fresh) {
+            self.look().await?;
+        }
         self.keep().await?;
+        self.forget_lost_template();
+        let routing = self.traffic.as_ref().map(|traffic| traffic.routing(&self.world));
         Ok(Observation {
             template: self.world.template(),
             replicas: self.world.wanted_replicas(),
             stable: self.stable_fleet(),
             candidate: self.world.candidate_fleet(self.candidate_name().as_deref()),
-            routing: Routing::default(),
+            routing: routing.unwrap_or_default(),
             sample: self.sample.take(),
         })
     }
@@ -205,8 +285,7 @@ impl Platform for Workload {
 
     async fn carry_out(&mut self, action: Action) -> Result<(), TurnError> {
         match action {
-            // Without routers the number of pods is the share.
-            Action::Route(_) => Ok(()),
+            Action::Route(route) => self.route(&route).await,
             Action::ScaleCandidate(revision, replicas) => self.scale_candidate(&revision, replicas).await,
             Action::ScaleStable(replicas) => Ok(self.cluster.scale_stable(&self.world, replicas).await?),
             Action::RemoveCandidate(_) => self.remove_candidates().await,

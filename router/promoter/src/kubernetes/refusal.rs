@@ -3,6 +3,7 @@
 use super::crd::CanarySpec;
 use super::object::{CanaryObject, name_of};
 use super::world::World;
+use crate::evidence::{LATENCY_BOUNDS, bucket_of};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use serde_json::Value;
 
@@ -24,11 +25,41 @@ pub(super) enum Refusal {
     AutoscalerOnDeployment(String),
     #[error(
         "the Deployment's strategy is Recreate, which says that two versions cannot live together; make it \
-         RollingUpdate"
+         RollingUpdate, or write `allowRecreate: true`"
     )]
     RecreateStrategy,
-    #[error("this version follows no routers on Kubernetes; write `mode: replicas`")]
-    Mode,
+    #[error("no Service selects the pods of the Deployment {0}; create one, or write `mode: replicas`")]
+    NoService(String),
+    #[error("there is no Service {0} in this namespace; create it, or name another one in spec.service")]
+    ServiceNotFound(String),
+    #[error("the Services {0} select the Deployment's pods; name the one for readers in spec.service")]
+    ServiceAmbiguous(String),
+    #[error("the Service {0} does not select the Deployment's pods; name one that does in spec.service")]
+    ServiceOfOthers(String),
+    #[error(
+        "the Service {0} selects by pod-template-hash already, so it would lose its pods with the next release; take \
+         that label out of its selector"
+    )]
+    ServiceSelectsByHash(String),
+    #[error("the Service {service} has no port {port}; write one that it has in spec.port")]
+    PortNotFound { service: String, port: String },
+    #[error(
+        "the Service {0} has several ports and none is named http; write the one for readers in spec.port"
+    )]
+    PortAmbiguous(String),
+    #[error(
+        "the port {target} that the Service {service} leads to is no containerPort of the Deployment's containers; \
+         correct its targetPort"
+    )]
+    TargetPort { service: String, target: String },
+    #[error(
+        "there is a {kind} {name} already that this Canary did not make; delete it, or give the Canary another name"
+    )]
+    NameTaken { kind: &'static str, name: String },
+    #[error(
+        "the Gateway API is not installed: this cluster has no HTTPRoutes; install its CRDs, or write `mode: replicas`"
+    )]
+    NoGatewayApi,
 }
 
 // === impl Refusal ===
@@ -42,7 +73,16 @@ impl Refusal {
             Self::DeploymentTaken(_) => "DeploymentTaken",
             Self::AutoscalerOnDeployment(_) => "AutoscalerOnDeployment",
             Self::RecreateStrategy => "RecreateStrategy",
-            Self::Mode => "ModeUnavailable",
+            Self::NoService(_) => "NoService",
+            Self::ServiceNotFound(_) => "ServiceNotFound",
+            Self::ServiceAmbiguous(_) => "ServiceAmbiguous",
+            Self::ServiceOfOthers(_) => "ServiceOfOthers",
+            Self::ServiceSelectsByHash(_) => "ServiceSelectsByHash",
+            Self::PortNotFound { .. } => "PortNotFound",
+            Self::PortAmbiguous(_) => "PortAmbiguous",
+            Self::TargetPort { .. } => "TargetPort",
+            Self::NameTaken { .. } => "NameTaken",
+            Self::NoGatewayApi => "NoGatewayApi",
         }
     }
 }
@@ -51,9 +91,13 @@ impl Refusal {
 pub(super) fn spec_of(object: &CanaryObject) -> Result<CanarySpec, Refusal> {
     let spec: CanarySpec =
         serde_json::from_value(object.spec.clone()).map_err(|error| Refusal::Spec(error.to_string()))?;
-    match spec.release.mode {
-        release::Mode::Replicas => Ok(spec),
-        release::Mode::HttpRoute => Err(Refusal::Mode),
+    match spec.release.analysis.latency_bound {
+        Some(bound) if bucket_of(bound).is_none() => Err(Refusal::Spec(format!(
+            "analysis.latencyBound: {bound} is not the bound of a bucket, so slow requests could not be counted; \
+             write one of {}",
+            LATENCY_BOUNDS.map(|bound| bound.to_string()).join(", ")
+        ))),
+        _ => Ok(spec),
     }
 }
 
@@ -71,7 +115,11 @@ pub(super) fn taken(object: &CanaryObject, others: &[CanaryObject]) -> Option<Re
 }
 
 /// What keeps a release of the Deployment from beginning.
-pub(super) fn unfit(world: &World, autoscalers: &[HorizontalPodAutoscaler]) -> Option<Refusal> {
+pub(super) fn unfit(
+    spec: &CanarySpec,
+    world: &World,
+    autoscalers: &[HorizontalPodAutoscaler],
+) -> Option<Refusal> {
     let name = name_of(&world.deployment.metadata);
     let autoscaler = autoscalers.iter().find(|autoscaler| {
         let target = autoscaler.spec.as_ref().map(|spec| &spec.scale_target_ref);
@@ -81,7 +129,8 @@ pub(super) fn unfit(world: &World, autoscalers: &[HorizontalPodAutoscaler]) -> O
         return Some(Refusal::AutoscalerOnDeployment(name_of(&autoscaler.metadata).to_owned()));
     }
     let strategy = world.deployment.spec.rest.get("strategy").and_then(|strategy| strategy.get("type"));
-    (strategy.and_then(Value::as_str) == Some("Recreate")).then_some(Refusal::RecreateStrategy)
+    let recreate = strategy.and_then(Value::as_str) == Some("Recreate");
+    (recreate && !spec.allow_recreate).then_some(Refusal::RecreateStrategy)
 }
 
 #[cfg(test)]

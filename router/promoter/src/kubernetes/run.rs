@@ -22,6 +22,9 @@ pub struct KubernetesArgs {
     /// The name of this pod, as it is shown in the Lease and in events.
     #[arg(long, env = "HUIDU_POD", value_name = "NAME", default_value = "promoter")]
     pub pod: String,
+    /// A Prometheus server for Canaries that write `analysis: {prometheus: {}}` without an address.
+    #[arg(long, env = "HUIDU_PROMETHEUS", value_name = "URL")]
+    pub prometheus: Option<String>,
     /// Where `/livez` and `/readyz` answer.
     #[arg(long, env = "HUIDU_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8090")]
     pub listen: SocketAddr,
@@ -58,7 +61,7 @@ impl KubernetesArgs {
     /// # Errors
     /// Where it cannot start, or must not go on.
     pub async fn run(self) -> Result<(), KubernetesError> {
-        let Self { namespace, lease_namespace, lease, pod, listen } = self;
+        let Self { namespace, lease_namespace, lease, pod, prometheus, listen } = self;
         let internal = |error: std::io::Error| KubernetesError::Internal(error.to_string());
         let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
@@ -81,7 +84,7 @@ impl KubernetesArgs {
         }
         tracing::info!(%identity, "Leading: {} releases {}", identity, crd::CANARIES);
         tokio::select! {
-            () = controller::run(client, namespace.as_deref(), &pod) => {
+            () = controller::run(client, namespace.as_deref(), &pod, prometheus) => {
                 return Err(KubernetesError::Internal("the watches have ended".to_owned()));
             }
             () = elector.lead() => return Err(KubernetesError::NotLeading),

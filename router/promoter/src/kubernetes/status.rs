@@ -34,10 +34,23 @@ pub(crate) struct CanaryStatus {
     /// What the routers do.
     #[serde(default)]
     pub(super) routing: RoutingView,
+    /// Where the counts come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) counting: Option<CountingView>,
     /// `Ready`: no release is under way and all is well. `Progressing`: a release is on its way. `Degraded`: a person
     /// should look.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) conditions: Vec<Condition>,
+}
+
+/// Where the counts come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct CountingView {
+    /// Who counts.
+    pub(crate) by: String,
+    /// What a Prometheus server is asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) queries: Vec<String>,
 }
 
 /// A revision as `kubectl` shows it.
@@ -86,6 +99,7 @@ impl CanaryStatus {
             revisions: Vec::new(),
             replicas: Vec::new(),
             routing: RoutingView::default(),
+            counting: None,
             conditions: Vec::new(),
         }
     }

@@ -6,6 +6,7 @@ use super::status::RevisionView;
 use crate::canary::ReplicaView;
 use k8s_openapi::api::core::v1::Pod;
 use release::{Fleet, Revision};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 /// The number of replicas that the user asked for, while the promoter has set another one.
@@ -33,6 +34,14 @@ pub(super) struct World {
 pub(super) struct Set {
     pub(super) revision: Revision,
     pub(super) object: ReplicaSet,
+}
+
+/// Where the pods of one ReplicaSet are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Addresses {
+    pub(super) ready: BTreeSet<IpAddr>,
+    /// Those that are not ready, or ending, too.
+    pub(super) all: BTreeSet<IpAddr>,
 }
 
 // === impl World ===
@@ -79,6 +88,13 @@ impl World {
         })
     }
 
+    /// The Deployment's own ReplicaSets of other revisions that have replicas.
+    pub(super) fn strays_beside(&self, revision: &Revision) -> impl Iterator<Item = &Set> {
+        self.sets
+            .iter()
+            .filter(move |set| self.owns(set) && set.revision != *revision && set.object.spec.replicas > 0)
+    }
+
     /// Empty ReplicaSets of the Deployment that would be scaled up in place of an orphan of the same template.
     pub(super) fn rivals(&self, revision: &Revision) -> impl Iterator<Item = &Set> {
         self.sets
@@ -110,6 +126,37 @@ impl World {
             !self.owns(set) && owners.all(|owner| Some(owner.name.as_str()) == name)
         })?;
         Some(self.fleet(left.revision.clone(), left.object.spec.replicas))
+    }
+
+    /// The `pod-template-hash` of the pods that readers have, or, while they are taken over, will have.
+    pub(super) fn hash_of_stable(&self, revision: &Revision) -> Option<&str> {
+        let own = self.stable(Some(revision)).filter(|set| set.revision == *revision);
+        let any = || self.sets.iter().find(|set| set.revision == *revision).map(Set::hash);
+        own.map(Set::hash).or_else(|| self.hash_of_candidate(revision)).or_else(any)
+    }
+
+    /// The `pod-template-hash` of the candidate's pods, once it has a ReplicaSet.
+    pub(super) fn hash_of_candidate(&self, revision: &Revision) -> Option<&str> {
+        self.sets.iter().find(|set| !self.owns(set) && set.revision == *revision).map(Set::hash)
+    }
+
+    /// Where the pods with a `pod-template-hash` are.
+    pub(super) fn addresses(&self, hash: &str) -> Addresses {
+        let mut addresses = Addresses::default();
+        for pod in &self.pods {
+            let labels = pod.metadata.labels.as_ref();
+            let status = pod.status.as_ref();
+            let ip = status.and_then(|status| status.pod_ip.as_ref()).and_then(|ip| ip.parse().ok());
+            if let Some(ip) = ip
+                && labels.and_then(|labels| labels.get(HASH_LABEL)).is_some_and(|value| value == hash)
+            {
+                addresses.all.insert(ip);
+                if is_ready(pod) {
+                    addresses.ready.insert(ip);
+                }
+            }
+        }
+        addresses
     }
 
     /// The replicas of a revision.
@@ -188,12 +235,19 @@ fn failure(conditions: &[super::object::ObjectCondition]) -> String {
     failed.map(|condition| condition.message.clone()).unwrap_or_default()
 }
 
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let mut conditions = conditions.into_iter().flatten();
+    pod.metadata.deletion_timestamp.is_none()
+        && conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
 fn view(pod: &Pod, revision: &Revision) -> ReplicaView {
     let status = pod.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_ref());
     let condition = |kind: &str| conditions.into_iter().flatten().find(|condition| condition.type_ == kind);
     let ending = pod.metadata.deletion_timestamp.is_some();
-    let ready = !ending && condition("Ready").is_some_and(|ready| ready.status == "True");
+    let ready = is_ready(pod);
     let containers = status.and_then(|status| status.container_statuses.as_ref());
     let restarts = containers.into_iter().flatten().map(|container| container.restart_count).sum::<i32>();
     let waiting = containers.into_iter().flatten().find_map(|container| {

@@ -2,8 +2,8 @@
 
 use super::template::Template;
 use crate::evidence::{LATENCY_BOUNDS, PrometheusSource, bucket_of};
+use crate::routers::Admin;
 use crate::yaml::{self, FileError};
-use hyper::Uri;
 use release::{Duration, Mode, Spec};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::net::SocketAddr;
@@ -110,10 +110,6 @@ pub struct Routers {
     pub timeouts: Option<Timeouts>,
 }
 
-/// The admin address of a router, such as `http://127.0.0.1:8081`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Admin(String);
-
 /// What a client is known by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -217,35 +213,6 @@ impl Default for Probe {
 impl Default for RestartBackoff {
     fn default() -> Self {
         Self { initial: Duration::from_secs(1), limit: Duration::from_secs(300) }
-    }
-}
-
-// === impl Admin ===
-
-impl Admin {
-    /// The address of one of its pages.
-    pub fn page(&self, path: &str) -> String {
-        format!("{}{path}", self.0)
-    }
-
-    /// The address.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Admin {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let uri = text.parse::<Uri>().ok().filter(|uri| {
-            uri.scheme_str() == Some("http") && uri.port_u16().is_some() && matches!(uri.path(), "" | "/")
-        });
-        match uri {
-            Some(_) => Ok(Self(text.trim_end_matches('/').to_owned())),
-            None => Err(de::Error::custom(format!(
-                "`{text}` is not the address of an admin port; write it as http://127.0.0.1:8081"
-            ))),
-        }
     }
 }
 

@@ -1,9 +1,8 @@
 //! What the routers say that they do.
 
-use super::config::Admin;
 use crate::http::Client;
+use crate::routers::{Admin, RouterState, ask};
 use release::{Route, Routing, Trip};
-use serde::Deserialize;
 use split::Track;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,38 +25,6 @@ pub(super) struct Report {
     pub(super) state: Option<RouterState>,
     /// Why the last question was not answered, if it was not.
     pub(super) problem: Option<String>,
-}
-
-/// The part of `GET /routes` that matters here; other fields may be there.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RouterState {
-    generation: u64,
-    #[serde(default)]
-    last_error: Option<String>,
-    routes: Vec<RouteState>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct RouteState {
-    name: String,
-    #[serde(default)]
-    tripped: Option<TripState>,
-    backends: Vec<BackendState>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct TripState {
-    failed: u64,
-    of: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BackendState {
-    track: Track,
-    weight: u64,
-    in_flight: u64,
 }
 
 /// How often the routers are asked.
@@ -119,12 +86,8 @@ pub(super) fn routing(reports: &Reports, wanted: Wanted<'_>) -> Routing {
         }
         let Some(state) = report.and_then(|report| report.state.as_ref()) else { continue };
         let Some(route) = state.routes.iter().find(|route| route.name == wanted.name) else { continue };
-        for backend in &route.backends {
-            match backend.track {
-                Track::Stable => routing.stable_in_flight += backend.in_flight,
-                Track::Canary => routing.canary_in_flight += backend.in_flight,
-            }
-        }
+        routing.stable_in_flight += route.in_flight(Track::Stable);
+        routing.canary_in_flight += route.in_flight(Track::Canary);
         // A trip that belongs to an older file may be about another candidate.
         if let Some(trip) = route.tripped.as_ref().filter(|_| state.generation >= wanted.generation) {
             let router = admin.as_str().to_owned();
@@ -160,26 +123,10 @@ fn lag(report: Option<&Report>, wanted: Wanted<'_>) -> Option<String> {
     let Some(route) = state.routes.iter().find(|route| route.name == wanted.name) else {
         return Some(format!("has no route `{}`", wanted.name));
     };
-    let share = share_of_canary(&route.backends);
+    let share = route.share_of_canary();
     let wanted = u64::from(written.weight.basis_points());
     (share != wanted)
         .then(|| format!("gives the candidate {share} of 10000 requests, not {wanted}: set by hand?"))
-}
-
-/// The canary's weight in basis points.
-fn share_of_canary(backends: &[BackendState]) -> u64 {
-    let sum: u64 = backends.iter().map(|backend| backend.weight).sum();
-    let canary =
-        backends.iter().filter(|backend| backend.track == Track::Canary).map(|backend| backend.weight);
-    (canary.sum::<u64>() * 10_000).checked_div(sum).unwrap_or(0)
-}
-
-async fn ask(client: &Client, admin: &Admin) -> Result<RouterState, String> {
-    let answer = client.get(&admin.page("/routes")).await.map_err(|error| error.to_string())?;
-    if !answer.status.is_success() {
-        return Err(format!("answered {}", answer.status));
-    }
-    serde_json::from_slice(&answer.body).map_err(|_| "this is not the admin port of a router".to_owned())
 }
 
 #[cfg(test)]
