@@ -4,6 +4,7 @@ use crate::{
     config::Duration,
     lifecycle::DrainTimes,
     listen::Sharing,
+    tls::TlsFiles,
     worker::{Patience, Settings},
 };
 use clap::Parser;
@@ -18,6 +19,18 @@ pub struct Args {
     /// Where clients connect.
     #[arg(long, env = "ROUTER_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+
+    /// Where clients connect by TLS, besides.
+    #[arg(long, env = "ROUTER_TLS_LISTEN", requires = "tls_certificate")]
+    pub tls_listen: Option<SocketAddr>,
+
+    /// The certificate for TLS and its chain, in PEM, read again whenever it changes.
+    #[arg(long, env = "ROUTER_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// The private key of the certificate, in PEM, read again whenever it changes.
+    #[arg(long, env = "ROUTER_TLS_KEY", value_name = "FILE", requires = "tls_listen")]
+    pub tls_key: Option<PathBuf>,
 
     /// Where readiness, metrics and routes are asked for and weights are changed. Keep it on loopback or behind a
     /// network policy: whoever reaches it decides where requests go.
@@ -97,6 +110,13 @@ impl Args {
     #[must_use]
     pub const fn sharing(&self) -> Sharing {
         if self.reuse_port { Sharing::ReusePort } else { Sharing::Exclusive }
+    }
+
+    /// Where TLS is spoken, and with what.
+    #[must_use]
+    pub fn tls(&self) -> Option<(SocketAddr, TlsFiles)> {
+        let (certificate, key) = (self.tls_certificate.clone()?, self.tls_key.clone()?);
+        Some((self.tls_listen?, TlsFiles { certificate, key }))
     }
 
     /// What workers need to know.

@@ -11,5 +11,6 @@ pub mod metrics;
 pub mod routes;
 pub mod run;
 mod timers;
+pub mod tls;
 mod upstream;
 pub mod worker;

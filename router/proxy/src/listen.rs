@@ -5,6 +5,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
 };
+use tokio::net;
 
 /// Who else may listen on the port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,24 @@ pub enum Sharing {
     Exclusive,
     /// Other processes of the same user as well: the kernel spreads connections over all of them.
     ReusePort,
+}
+
+/// How clients come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// HTTP as it is.
+    Plain,
+    /// HTTP inside of TLS.
+    Tls,
+}
+
+/// The ports of one worker.
+#[derive(Debug)]
+pub struct Listeners<L = TcpListener> {
+    /// Where HTTP is spoken as it is.
+    pub plain: L,
+    /// Where TLS is spoken.
+    pub tls: Option<L>,
 }
 
 /// A port that can't be had.
@@ -41,12 +60,28 @@ pub enum ListenError {
 /// Connections that the kernel keeps until a worker takes them.
 const BACKLOG: i32 = 4096;
 
-/// One listener for each worker, all on the same address.
+/// The ports of each worker; all workers have the same addresses.
 ///
 /// # Errors
-/// The address is taken or can't be bound.
-pub fn workers(address: SocketAddr, sharing: Sharing, count: usize) -> Result<Vec<TcpListener>, ListenError> {
-    let error = |source| error(address, "--listen", source);
+/// An address is taken or can't be bound.
+pub fn workers(
+    plain: SocketAddr,
+    tls: Option<SocketAddr>,
+    (sharing, count): (Sharing, usize),
+) -> Result<Vec<Listeners>, ListenError> {
+    let plain = shared((plain, "--listen"), sharing, count)?;
+    let tls = tls.map(|tls| shared((tls, "--tls-listen"), sharing, count)).transpose()?;
+    let mut tls = tls.into_iter().flatten();
+    Ok(plain.into_iter().map(|plain| Listeners { plain, tls: tls.next() }).collect())
+}
+
+/// Listeners on one address.
+fn shared(
+    (address, flag): (SocketAddr, &'static str),
+    sharing: Sharing,
+    count: usize,
+) -> Result<Vec<TcpListener>, ListenError> {
+    let error = |source| error(address, flag, source);
     if sharing == Sharing::Exclusive {
         // Workers share the port with SO_REUSEPORT, which would let a second router slip in unnoticed.
         bind(address, Sharing::Exclusive).map_err(error)?;
@@ -76,6 +111,28 @@ fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+// === impl Listeners ===
+
+impl Listeners {
+    /// For the runtime of a worker.
+    pub(crate) fn into_async(self) -> io::Result<Listeners<net::TcpListener>> {
+        let Self { plain, tls } = self;
+        let plain = net::TcpListener::from_std(plain)?;
+        Ok(Listeners { plain, tls: tls.map(net::TcpListener::from_std).transpose()? })
+    }
+}
+
+impl Listeners<net::TcpListener> {
+    /// The next connection on any of the ports.
+    pub(crate) async fn accept(&self) -> io::Result<((net::TcpStream, SocketAddr), Entry)> {
+        let Some(tls) = &self.tls else { return Ok((self.plain.accept().await?, Entry::Plain)) };
+        tokio::select! {
+            accepted = self.plain.accept() => Ok((accepted?, Entry::Plain)),
+            accepted = tls.accept() => Ok((accepted?, Entry::Tls)),
+        }
+    }
 }
 
 fn error(address: SocketAddr, flag: &'static str, source: io::Error) -> ListenError {

@@ -48,7 +48,8 @@ async fn run(args: Args) -> ExitCode {
     let router = match Router::start(args).await {
         Ok(router) => router,
         Err(error) => {
-            let code = if matches!(error, StartError::Config(_)) { USAGE } else { UNAVAILABLE };
+            let code =
+                if matches!(error, StartError::Config(_) | StartError::Tls(_)) { USAGE } else { UNAVAILABLE };
             return fail(code, &error.to_string());
         }
     };

@@ -5,9 +5,10 @@ use crate::{
     config::ConfigError,
     control::{self, Control, FileSource},
     lifecycle::{self, Phase},
-    listen::{self, ListenError},
+    listen::{self, ListenError, Listeners},
     metrics::Metrics,
     routes::Table,
+    tls::{Tls, TlsError},
     worker::{self, Shared},
 };
 use arc_swap::ArcSwap;
@@ -19,6 +20,8 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 pub struct Router {
     /// Where clients connect; the port is decided even if 0 was asked for.
     pub address: SocketAddr,
+    /// Where clients connect by TLS.
+    pub tls_address: Option<SocketAddr>,
     /// Where the admin port is.
     pub admin_address: SocketAddr,
     /// The control plane, for callers in the same process.
@@ -35,6 +38,9 @@ pub enum StartError {
     /// The routes file is there and can't be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Certificate or key can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A port can't be had.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -59,20 +65,25 @@ impl Router {
         let control = Arc::new(Control::new(Arc::clone(&table), Arc::clone(&metrics)));
         let source = Self::first_routes(&args, &control).await?;
 
-        let listeners = listen::workers(args.listen, args.sharing(), args.worker_count())?;
+        let (tls_listen, tls_files) = args.tls().unzip();
+        let tls = tls_files.map(Tls::new).transpose()?;
+        let listeners = listen::workers(args.listen, tls_listen, (args.sharing(), args.worker_count()))?;
         let admin = listen::admin(args.admin_listen)?;
-        let address = listeners.first().map_or(Ok(args.listen), std::net::TcpListener::local_addr)?;
+        let (address, tls_address) = addresses(&listeners)?.unwrap_or((args.listen, tls_listen));
         let admin_address = admin.local_addr()?;
 
         let (phase, phase_seen) = watch::channel(Phase::Serving);
-        let shared = Shared { table, metrics, phase: phase_seen.clone(), settings: args.settings() };
-        let start = |(index, listener)| worker::start(index, listener, shared.clone());
+        let tls_server = tls.as_ref().map(Tls::server).transpose()?;
+        let (phase_of_workers, settings) = (phase_seen.clone(), args.settings());
+        let shared = Shared { table, metrics, tls: tls_server, phase: phase_of_workers, settings };
+        let start = |(index, listeners)| worker::start(index, listeners, shared.clone());
         let workers = listeners.into_iter().enumerate().map(start).collect::<Result<_, _>>()?;
 
         let mut background: Vec<_> = source
             .map(|source| tokio::spawn(control::follow(source, Arc::clone(&control))))
             .into_iter()
             .collect();
+        background.extend(tls.map(|tls| tokio::spawn(control::follow_tls(tls, Arc::clone(&control)))));
         let serve = control::serve_admin(TcpListener::from_std(admin)?, Arc::clone(&control), phase_seen);
         background.push(tokio::spawn(async move {
             if let Err(error) = serve.await {
@@ -80,7 +91,7 @@ impl Router {
             }
         }));
         tracing::info!(%address, %admin_address, "Serving on {address}, admin on {admin_address}");
-        Ok(Self { address, admin_address, control, phase, workers, background, args })
+        Ok(Self { address, tls_address, admin_address, control, phase, workers, background, args })
     }
 
     /// A file that is there must be good: a person who starts a router learns of a mistake at once.
@@ -106,4 +117,11 @@ impl Router {
         }
         background.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// The plain address and that of TLS, decided even if port 0 was asked for.
+fn addresses(listeners: &[Listeners]) -> std::io::Result<Option<(SocketAddr, Option<SocketAddr>)>> {
+    let Some(Listeners { plain, tls }) = listeners.first() else { return Ok(None) };
+    let tls = tls.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
+    Ok(Some((plain.local_addr()?, tls)))
 }

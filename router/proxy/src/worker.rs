@@ -2,19 +2,28 @@
 //! the counters and the state of the routes.
 
 pub use crate::downstream::Patience;
-use crate::{downstream, lifecycle::Phase, metrics::Metrics, routes::Table, timers::Timers, upstream::Pool};
+use crate::{
+    downstream,
+    lifecycle::Phase,
+    listen::{Entry, Listeners},
+    metrics::Metrics,
+    routes::Table,
+    timers::Timers,
+    upstream::{Pool, h2},
+};
 use arc_swap::ArcSwap;
 use rand::{SeedableRng, rngs::SmallRng};
 use std::{
     cell::{Cell, RefCell},
     io,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     thread,
     time::Duration,
 };
-use tokio::{net, runtime, sync::mpsc, sync::watch, time};
+use tokio::{net::TcpStream, runtime, sync::mpsc, sync::watch, time};
+use tokio_rustls::rustls::ServerConfig;
 
 /// What all workers share.
 #[derive(Clone, Debug)]
@@ -23,6 +32,8 @@ pub struct Shared {
     pub table: Arc<ArcSwap<Table>>,
     /// Pre-resolved handles are in the table; this one is for what is rare.
     pub metrics: Arc<Metrics>,
+    /// What TLS is spoken with, where it is spoken.
+    pub tls: Option<Arc<ServerConfig>>,
     /// Where the process is in its life.
     pub phase: watch::Receiver<Phase>,
     /// What does not change while it runs.
@@ -45,6 +56,7 @@ pub(crate) struct Worker {
     pub(crate) shared: Shared,
     pub(crate) phase: Cell<Phase>,
     pub(crate) pool: RefCell<Pool>,
+    pub(crate) h2: RefCell<h2::Pool>,
     pub(crate) rng: RefCell<SmallRng>,
     pub(crate) timers: Rc<Timers>,
 }
@@ -56,10 +68,10 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// No thread or no runtime can be had.
-pub fn start(index: usize, listener: TcpListener, shared: Shared) -> io::Result<thread::JoinHandle<()>> {
+pub fn start(index: usize, listeners: Listeners, shared: Shared) -> io::Result<thread::JoinHandle<()>> {
     let runtime = || runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
     let run = move || {
-        let result = runtime().and_then(|runtime| runtime.block_on(run(listener, shared)));
+        let result = runtime().and_then(|runtime| runtime.block_on(run(listeners, shared)));
         if let Err(error) = result {
             tracing::error!(%error, worker = index, "Worker {index} ended: {error}");
         }
@@ -67,13 +79,14 @@ pub fn start(index: usize, listener: TcpListener, shared: Shared) -> io::Result<
     thread::Builder::new().name(format!("worker-{index}")).spawn(run)
 }
 
-async fn run(listener: TcpListener, shared: Shared) -> io::Result<()> {
-    let listener = net::TcpListener::from_std(listener)?;
+async fn run(listeners: Listeners, shared: Shared) -> io::Result<()> {
+    let listeners = listeners.into_async()?;
     let mut phase = shared.phase.clone();
     let worker = Rc::new(Worker {
         shared,
         phase: Cell::new(Phase::Serving),
         pool: RefCell::default(),
+        h2: RefCell::default(),
         rng: RefCell::new(SmallRng::seed_from_u64(rand::random())),
         timers: Rc::new(Timers::new()),
     });
@@ -88,18 +101,20 @@ async fn run(listener: TcpListener, shared: Shared) -> io::Result<()> {
     while worker.phase.get() < Phase::Draining {
         tokio::select! {
             // The rest waits in the backlog of the kernel.
-            accepted = listener.accept(), if open.strong_count() <= places => match accepted {
-                Ok((stream, client)) => spawn(&worker, stream, client, open.clone()),
+            accepted = listeners.accept(), if open.strong_count() <= places => match accepted {
+                Ok((connection, entry)) => spawn(&worker, connection, entry, open.clone()),
                 Err(error) => pause_after(&error).await,
             },
             changed = phase.changed() => worker.phase.set(next_phase(changed, &phase)),
         }
     }
     // What the kernel has already accepted would be reset when the listener closes.
-    while let Ok(Ok((stream, client))) = time::timeout(Duration::ZERO, listener.accept()).await {
-        spawn(&worker, stream, client, open.clone());
+    while let Ok(Ok((connection, entry))) = time::timeout(Duration::ZERO, listeners.accept()).await {
+        spawn(&worker, connection, entry, open.clone());
     }
-    drop((listener, open));
+    drop((listeners, open));
+    // Clients that speak HTTP/2 are told to go.
+    worker.timers.wake_all();
     loop {
         tokio::select! {
             _ = all_closed.recv() => return Ok(()),
@@ -116,10 +131,11 @@ fn next_phase(changed: Result<(), watch::error::RecvError>, phase: &watch::Recei
     changed.map_or(Phase::Closing, |()| *phase.borrow())
 }
 
-fn spawn(worker: &Rc<Worker>, stream: net::TcpStream, client: SocketAddr, open: mpsc::Sender<()>) {
+fn spawn(worker: &Rc<Worker>, connection: (TcpStream, SocketAddr), entry: Entry, open: mpsc::Sender<()>) {
     let worker = Rc::clone(worker);
     tokio::task::spawn_local(async move {
-        if let Err(error) = downstream::serve(worker, stream, client).await {
+        let client = connection.1;
+        if let Err(error) = downstream::serve(worker, connection, entry).await {
             tracing::debug!(%client, %error, "Connection of {client} ended: {error}");
         }
         drop(open);
@@ -139,5 +155,6 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         interval.tick().await;
         worker.pool.borrow_mut().sweep();
+        worker.h2.borrow_mut().sweep();
     }
 }

@@ -1,5 +1,6 @@
 //! What a writer states: types that refuse nonsense, and errors that name place, field and remedy.
 
+mod app_protocol;
 mod duration;
 mod filters;
 mod matches;
@@ -7,6 +8,7 @@ mod names;
 mod parse;
 mod spec;
 
+pub use app_protocol::{AppProtocol, AppProtocolError};
 pub use duration::{Duration, DurationError};
 pub use filters::{
     Cors, FilterSpec, HeaderEdits, HeaderValueSpec, PathEdit, Percent, RangeError, RedirectStatus,

@@ -1,4 +1,4 @@
-use super::{Duration, FilterSpec, HeaderEdits, MatchSpec, PathMatch, names};
+use super::{AppProtocol, Duration, FilterSpec, HeaderEdits, MatchSpec, PathMatch, names};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use split::{MAX_BACKEND_WEIGHT, MAX_BACKENDS, Track};
 use std::{collections::HashSet, fmt, net::SocketAddr};
@@ -58,6 +58,9 @@ pub struct BackendSpec {
     /// Changes of headers for this backend only, after those of the route.
     #[serde(default, skip_serializing_if = "BackendFilters::is_empty")]
     pub filters: BackendFilters,
+    /// What the endpoints speak.
+    #[serde(default, skip_serializing_if = "AppProtocol::is_default")]
+    pub app_protocol: AppProtocol,
     /// Requests at a time at one endpoint; more are answered with 503 when all endpoints are full.
     #[serde(default)]
     pub max_requests: RequestsMax,

@@ -29,6 +29,8 @@ struct RoutesView {
     instance: String,
     generation: u64,
     last_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_error: Option<String>,
     routes: Vec<RouteView>,
 }
 
@@ -122,6 +124,7 @@ async fn get_routes(State(admin): State<Admin>) -> Json<RoutesView> {
         instance: admin.control.instance.clone(),
         generation: table.generation,
         last_error: admin.control.last_error(),
+        tls_error: admin.control.tls_error(),
         routes: table.routes.iter().map(|route| RouteView::new(route)).collect(),
     })
 }

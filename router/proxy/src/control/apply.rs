@@ -2,6 +2,7 @@ use crate::{
     config::{BackendWeight, ConfigError, RouteSpec, RoutesSpec},
     metrics::Metrics,
     routes::{Route, Table},
+    tls::TlsError,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use split::{MAX_BACKEND_WEIGHT, SharesError, Track};
@@ -18,6 +19,7 @@ pub struct Control {
     /// Random per process, so that a restart is seen.
     pub instance: String,
     last_error: ArcSwapOption<ConfigError>,
+    tls_error: ArcSwapOption<String>,
     /// Held while a table is being put in force: whoever holds it sees acknowledged generations only.
     applying: Mutex<Applied>,
 }
@@ -71,6 +73,7 @@ impl Control {
             metrics,
             instance: format!("{:016x}", rand::random::<u64>()),
             last_error: ArcSwapOption::empty(),
+            tls_error: ArcSwapOption::empty(),
             applying: Mutex::new(Applied::Never),
         }
     }
@@ -102,6 +105,20 @@ impl Control {
         tracing::error!(%error, "Kept the last good routes: {error}");
         self.metrics.config_errors.inc();
         self.last_error.store(Some(Arc::new(error)));
+    }
+
+    /// Reports whether certificate and key can be used; the last good ones stay in force.
+    pub(super) fn note_tls(&self, result: Result<(), TlsError>) {
+        let error = result.err().map(|error| Arc::new(error.to_string()));
+        if let Some(error) = &error {
+            tracing::error!(%error, "Kept the last good certificate: {error}");
+            self.metrics.config_errors.inc();
+        }
+        self.tls_error.store(error);
+    }
+
+    pub(super) fn tls_error(&self) -> Option<String> {
+        self.tls_error.load().as_ref().map(|error| error.as_ref().clone())
     }
 
     /// Changes weights of `route`; backends that are not named keep theirs.

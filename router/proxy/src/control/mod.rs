@@ -5,8 +5,10 @@ mod admin;
 mod apply;
 mod file;
 mod source;
+mod tls;
 
 pub use admin::serve as serve_admin;
 pub use apply::{Control, WeightsError};
 pub use file::FileSource;
 pub use source::{Source, follow};
+pub use tls::follow as follow_tls;

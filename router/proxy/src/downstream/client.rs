@@ -1,9 +1,11 @@
 use super::{
+    REFUSED_METHOD,
     gate::{Refusal, Stage},
+    h2::{self, Stream},
     tunnel::Tunnel,
 };
 use crate::{timers::Timer, worker::Worker};
-use hyper::StatusCode;
+use hyper::http::request;
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
@@ -19,6 +21,9 @@ pub(crate) struct Client {
     /// `http` or `https`.
     pub(crate) scheme: &'static str,
     timer: Timer,
+    is_h2: Cell<bool>,
+    /// It was told to go.
+    is_leaving: Cell<bool>,
     requests: Cell<usize>,
     /// Requests that were answered without a change of protocol.
     answered: Cell<usize>,
@@ -33,7 +38,11 @@ pub(crate) struct Client {
 }
 
 /// A request that is under way on a connection; ends when dropped.
-pub(crate) struct Busy(Rc<Client>);
+pub(crate) struct Busy {
+    client: Rc<Client>,
+    /// Its stream, in HTTP/2.
+    pub(crate) stream: Option<Rc<Stream>>,
+}
 
 /// How long clients may take. After this they make room for others.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +58,9 @@ pub struct Patience {
 /// A client that moves fewer bytes than these in [`Patience::stall`] is not slow but holding on.
 pub(super) const PROGRESS_MIN: usize = 1024;
 
+/// How long a client that was told to go may stay with nothing under way.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// Requests after which a connection is ended, so that clients are spread anew over routers and workers.
 const REQUESTS_MAX: usize = 10_000;
 
@@ -62,6 +74,8 @@ impl Client {
             address,
             scheme,
             timer,
+            is_h2: Cell::new(false),
+            is_leaving: Cell::new(false),
             requests: Cell::new(0),
             answered: Cell::new(0),
             busy: Cell::new(0),
@@ -81,7 +95,28 @@ impl Client {
         if self.reading.get().is_some_and(|(stage, _)| stage == Stage::Head) {
             self.has_read();
         }
-        Busy(Rc::clone(self))
+        let stream = if self.is_h2.get() { Stream::current() } else { None };
+        Busy { client: Rc::clone(self), stream }
+    }
+
+    /// The connection speaks HTTP/2.
+    pub(super) fn speaks_h2(&self) {
+        self.is_h2.set(true);
+    }
+
+    /// The client is told to go; true when it was not told before.
+    pub(super) fn leave(&self) -> bool {
+        let is_new = !self.is_leaving.replace(true);
+        if is_new && self.is_idle() {
+            self.has_read();
+            self.waits_for(Stage::Head, true);
+        }
+        is_new
+    }
+
+    /// Nothing is under way, and nothing has begun.
+    pub(super) fn is_idle(&self) -> bool {
+        self.busy.get() == 0 && self.reading.get().is_none_or(|(stage, _)| stage == Stage::Head)
     }
 
     /// Whether the answer to the request that was counted last ends the connection.
@@ -106,11 +141,13 @@ impl Client {
         self.answered.get()
     }
 
-    /// Why the gate refused the last request.
-    pub(crate) fn refusal(&self) -> (StatusCode, &'static str) {
-        self.refusal.take().map_or((StatusCode::BAD_REQUEST, "the request is malformed"), |refusal| {
-            (refusal.status, refusal.why)
-        })
+    /// Why a request must not go on, if so: what the gate says, or the rules of HTTP/2.
+    pub(crate) fn refusal(&self, parts: &request::Parts) -> Option<Refusal> {
+        if self.is_h2.get() {
+            return h2::check(parts).err();
+        }
+        let is_refused = parts.method.as_str() == REFUSED_METHOD;
+        is_refused.then(|| self.refusal.take().unwrap_or(Refusal::bad("the request is malformed")))
     }
 
     pub(super) fn refuse(&self, refusal: Refusal) {
@@ -122,8 +159,9 @@ impl Client {
         let patience = self.worker.shared.settings.patience;
         let limit = match stage {
             Stage::Head if self.busy.get() > 0 => return,
+            Stage::Head if is_empty && self.is_leaving.get() => FAREWELL,
             Stage::Head if is_empty => patience.idle,
-            Stage::Head => patience.head,
+            Stage::Head | Stage::Frame => patience.head,
             Stage::Body => patience.stall,
             Stage::Other => return,
         };
@@ -139,6 +177,13 @@ impl Client {
     pub(super) fn has_read(&self) {
         if self.reading.take().is_some() {
             self.schedule();
+        }
+    }
+
+    /// A frame has come that is no request and no body: an idle connection stays idle.
+    pub(super) fn has_read_frame(&self) {
+        if self.reading.get().is_some_and(|(stage, _)| stage != Stage::Head) {
+            self.has_read();
         }
     }
 
@@ -176,11 +221,12 @@ impl Client {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let busy = self.0.busy.get() - 1;
-        self.0.busy.set(busy);
+        let Self { client, .. } = self;
+        let busy = client.busy.get() - 1;
+        client.busy.set(busy);
         if busy == 0 {
             // hyper asked for the next request long ago, and will not ask again before it comes.
-            self.0.waits_for(Stage::Head, true);
+            client.waits_for(Stage::Head, true);
         }
     }
 }

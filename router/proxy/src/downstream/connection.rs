@@ -1,14 +1,23 @@
-use super::{client::Client, gate, io::Io};
-use crate::{exchange, lifecycle::Phase, worker::Worker};
+use super::{
+    client::Client,
+    gate::{self, Stage},
+    h2,
+    io::Io,
+    transport::Transport,
+};
+use crate::{exchange, lifecycle::Phase, listen::Entry, worker::Worker};
+use bytes::BytesMut;
 use hyper::{server::conn::http1, service::service_fn};
 use std::{
     future::poll_fn,
+    io,
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time};
+use tokio_rustls::TlsAcceptor;
 
 /// Why a connection ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -17,18 +26,96 @@ pub(crate) enum Ended {
     Slow,
     #[error(transparent)]
     Http(#[from] hyper::Error),
-    #[error("the upgraded connection broke: {0}")]
-    Tunnel(#[from] std::io::Error),
+    #[error("the connection broke: {0}")]
+    Broken(#[from] io::Error),
 }
 
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// What every client of HTTP/2 says first (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Read at once while it is not known what the client speaks.
+const READ_SIZE: usize = 8 * 1024;
+
 /// Serves one connection of a client until it ends.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) -> Result<(), Ended> {
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    (stream, address): (TcpStream, SocketAddr),
+    entry: Entry,
+) -> Result<(), Ended> {
     // Small answers must not wait for the client's acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "No TCP_NODELAY: {error}");
     }
-    let client = Rc::new(Client::new(Rc::clone(&worker), address, "http"));
-    let io = Io::new(stream, Rc::clone(&client));
+    // What is rare is boxed, so that a connection that speaks plain HTTP/1.1 takes no room for it.
+    match entry {
+        Entry::Plain => plain(Rc::new(Client::new(worker, address, "http")), stream).await,
+        Entry::Tls => Box::pin(encrypted(Rc::new(Client::new(worker, address, "https")), stream)).await,
+    }
+}
+
+async fn plain(client: Rc<Client>, mut stream: TcpStream) -> Result<(), Ended> {
+    let mut input = BytesMut::new();
+    match poll_fn(|cx| poll_protocol(&mut stream, &mut input, (&client, cx))).await? {
+        Some(Protocol::Http1) => http1(client, stream, input).await,
+        Some(Protocol::Http2) => Box::pin(h2::serve(client, stream, input)).await,
+        None => Ok(()),
+    }
+}
+
+/// TLS names the protocol itself (ALPN); whoever names none speaks HTTP/1.1.
+async fn encrypted(client: Rc<Client>, stream: TcpStream) -> Result<(), Ended> {
+    let Some(server) = client.worker.shared.tls.clone() else { return Ok(()) };
+    let patience = client.worker.shared.settings.patience.head;
+    let handshake = time::timeout(patience, TlsAcceptor::from(server).accept(stream)).await;
+    let stream = Box::new(handshake.map_err(|_| Ended::Slow)??);
+    match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => h2::serve(client, stream, BytesMut::new()).await,
+        _ => http1(client, stream, BytesMut::new()).await,
+    }
+}
+
+/// Reads until it is clear what is spoken; `None` when the process ends before that.
+fn poll_protocol(
+    stream: &mut TcpStream,
+    input: &mut BytesMut,
+    (client, cx): (&Client, &mut Context<'_>),
+) -> Poll<Result<Option<Protocol>, Ended>> {
+    loop {
+        let common = input.iter().zip(PREFACE).take_while(|(byte, expected)| byte == expected).count();
+        if common == PREFACE.len() {
+            return Poll::Ready(Ok(Some(Protocol::Http2)));
+        } else if common < input.len() {
+            return Poll::Ready(Ok(Some(Protocol::Http1)));
+        }
+        input.reserve(READ_SIZE);
+        match stream.poll_fill(input, cx) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Some(Protocol::Http1))),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(Ended::Broken(error))),
+            Poll::Pending if input.is_empty() && client.worker.phase.get() >= Phase::Closing => {
+                return Poll::Ready(Ok(None));
+            }
+            Poll::Pending => {
+                if input.is_empty() {
+                    // A silent connection keeps no buffer.
+                    *input = BytesMut::new();
+                }
+                client.waits_for(Stage::Head, input.is_empty());
+                return client.poll_expired(cx).map(|()| Err(Ended::Slow));
+            }
+        }
+    }
+}
+
+async fn http1<S: Transport>(client: Rc<Client>, stream: S, input: BytesMut) -> Result<(), Ended> {
+    let io = Io::new(stream, input, Rc::clone(&client));
     let service = service_fn({
         let client = Rc::clone(&client);
         move |request| exchange::handle(Rc::clone(&client), request)
@@ -41,7 +128,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, address: Socket
         .serve_connection(io, service);
     let mut closing = false;
     poll_fn(|cx| {
-        if worker.phase.get() >= Phase::Closing && !closing {
+        if client.worker.phase.get() >= Phase::Closing && !closing {
             closing = true;
             Pin::new(&mut connection).graceful_shutdown();
         }

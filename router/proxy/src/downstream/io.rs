@@ -1,25 +1,22 @@
 use super::{
     client::{Client, PROGRESS_MIN},
-    gate::{Gate, REFUSED, Verdict},
+    gate::{Gate, REFUSED, Stage, Verdict},
+    transport::Transport,
 };
 use bytes::{Buf, BytesMut};
 use hyper::rt;
 use std::{
     io::{self, IoSlice},
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWrite},
-    net::TcpStream,
-    time,
-};
+use tokio::{io::AsyncReadExt, time};
 
 /// A client's socket behind the [`Gate`], as hyper reads and writes it.
-pub(super) struct Io {
-    stream: TcpStream,
+pub(super) struct Io<S> {
+    stream: S,
     gate: Gate,
     /// What was read and not handed on.
     input: BytesMut,
@@ -38,9 +35,10 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 
 // === impl Io ===
 
-impl Io {
-    pub(super) fn new(stream: TcpStream, client: Rc<Client>) -> Self {
-        Self { stream, gate: Gate::new(), input: BytesMut::new(), client, read: 0, written: 0 }
+impl<S: Transport> Io<S> {
+    /// `input` was read already.
+    pub(super) const fn new(stream: S, input: BytesMut, client: Rc<Client>) -> Self {
+        Self { stream, gate: Gate::new(), input, client, read: 0, written: 0 }
     }
 
     /// After the last answer: takes in what the client is still sending. A socket that is closed with unread bytes is
@@ -64,20 +62,19 @@ impl Io {
     }
 
     /// The socket and what was read but not handed on: after a change of protocol.
-    pub(super) fn into_parts(self) -> (TcpStream, BytesMut) {
+    pub(super) fn into_parts(self) -> (S, BytesMut) {
         (self.stream, self.input)
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.input.reserve(READ_SIZE);
-        // After a short read this asks the system again only when it has told of more; `try_read` would ask in vain.
-        pin!(self.stream.read_buf(&mut self.input)).poll(cx)
+        self.stream.poll_fill(&mut self.input, cx)
     }
 
     /// Keeps the deadlines of reading: a body has to go on.
     fn has_passed(&mut self, count: usize) {
         self.read += count;
-        if self.gate.stage() != super::gate::Stage::Body || self.read >= PROGRESS_MIN {
+        if self.gate.stage() != Stage::Body || self.read >= PROGRESS_MIN {
             self.read = 0;
             self.client.has_read();
         }
@@ -99,7 +96,7 @@ impl Io {
     }
 }
 
-impl rt::Read for Io {
+impl<S: Transport> rt::Read for Io<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -144,7 +141,7 @@ impl rt::Read for Io {
     }
 }
 
-impl rt::Write for Io {
+impl<S: Transport> rt::Write for Io<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.has_written(result)

@@ -3,11 +3,16 @@
 mod client;
 mod connection;
 pub(crate) mod gate;
+mod h2;
 mod io;
+mod transport;
 mod tunnel;
+mod upload;
 
 pub use client::Patience;
 pub(crate) use client::{Busy, Client};
 pub(crate) use connection::serve;
-pub(crate) use gate::REFUSED_METHOD;
+use gate::REFUSED_METHOD;
+pub(crate) use gate::Refusal;
 pub(crate) use tunnel::Tunnel;
+pub(crate) use upload::Upload;

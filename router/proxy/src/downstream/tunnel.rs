@@ -1,6 +1,6 @@
 //! After a change of protocol: bytes both ways, and no more HTTP.
 
-use super::client::Client;
+use super::{client::Client, transport::Transport};
 use crate::{exchange::Record, timers::Timer, upstream::h1::Connection};
 use bytes::BytesMut;
 use std::{
@@ -11,10 +11,7 @@ use std::{
     task::{Context, Poll},
     time::{Duration, Instant},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
 
 /// The backend's side of an upgraded connection.
 pub(crate) struct Tunnel {
@@ -27,8 +24,8 @@ pub(crate) struct Tunnel {
 }
 
 /// A socket that tells when it was used last.
-struct Watched<'a> {
-    stream: TcpStream,
+struct Watched<'a, S> {
+    stream: S,
     used: &'a Cell<Instant>,
 }
 
@@ -37,7 +34,7 @@ const BUFFER_BYTES: usize = 16 * 1024;
 impl Tunnel {
     /// Copies until both sides have ended or nothing has moved for too long. `early` is what the client sent before
     /// the backend had agreed.
-    pub(super) async fn run(self, client: TcpStream, early: [BytesMut; 2]) -> io::Result<()> {
+    pub(super) async fn run<S: Transport>(self, client: S, early: [BytesMut; 2]) -> io::Result<()> {
         let Self { connection, record, timer, idle } = self;
         let (backend, late) = connection.into_tunnel();
         let used = Cell::new(Instant::now());
@@ -47,6 +44,7 @@ impl Tunnel {
             backend.write_all(&bytes).await?;
         }
         client.write_all(&late).await?;
+        client.flush().await?;
         let mut copy =
             pin!(copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER_BYTES, BUFFER_BYTES));
         timer.set(Some(used.get() + idle));
@@ -78,7 +76,7 @@ impl Client {
 
 // === impl Watched ===
 
-impl Watched<'_> {
+impl<S> Watched<'_, S> {
     fn note<T>(&self, polled: Poll<T>) -> Poll<T> {
         if polled.is_ready() {
             self.used.set(Instant::now());
@@ -87,7 +85,7 @@ impl Watched<'_> {
     }
 }
 
-impl AsyncRead for Watched<'_> {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<'_, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -98,7 +96,7 @@ impl AsyncRead for Watched<'_> {
     }
 }
 
-impl AsyncWrite for Watched<'_> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note(polled)

@@ -1,9 +1,23 @@
 //! Answers that the router gives itself.
 
-use super::body::Body;
+use super::{body::Body, grpc};
 use crate::downstream::Busy;
 use bytes::Bytes;
-use hyper::{HeaderMap, Response, StatusCode, header, header::HeaderValue};
+use hyper::{HeaderMap, Response, StatusCode, Version, header, header::HeaderValue, http::request};
+
+/// The status and why, as the client of this request reads it.
+pub(super) fn to(
+    parts: &request::Parts,
+    (status, why): (StatusCode, &'static str),
+    busy: Busy,
+) -> Response<Body> {
+    if grpc::is_call(parts) {
+        let mut response = with(status, HeaderMap::new(), busy);
+        grpc::answer(&mut response, why);
+        return response;
+    }
+    text(status, why, busy)
+}
 
 /// A sentence for a person with a browser or curl.
 pub(super) fn text(status: StatusCode, text: &'static str, busy: Busy) -> Response<Body> {
@@ -25,8 +39,10 @@ pub(super) fn with(status: StatusCode, headers: HeaderMap, busy: Busy) -> Respon
     response
 }
 
-/// The last answer on a connection.
-pub(super) fn close(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+/// The last answer on a connection. HTTP/2 ends its connections in its own way.
+pub(super) fn last(mut response: Response<Body>, version: Version) -> Response<Body> {
+    if version != Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }

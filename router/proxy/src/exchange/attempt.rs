@@ -1,7 +1,13 @@
-use super::{body::Source, failure::Failure, guard, record::Record, run::Exchange};
+use super::{body::Source, failure::Failure, grpc, guard, record::Record, run::Exchange};
 use crate::{
+    config::AppProtocol,
+    metrics::Class,
     routes::{Endpoint, Pending},
-    upstream::h1::{Connection, RequestBody, ResponseHead, Trouble},
+    upstream::{
+        Answering, RequestBody, Trouble,
+        h1::{Connection, ResponseHead},
+        h2,
+    },
 };
 use bytes::Bytes;
 use hyper::{
@@ -11,6 +17,7 @@ use hyper::{
 use split::Track;
 use std::{
     future::poll_fn,
+    pin::pin,
     rc::Rc,
     sync::Arc,
     task::Poll,
@@ -36,13 +43,19 @@ impl Exchange {
         picked: Result<Pending, Failure>,
     ) -> Result<Answered, Failure> {
         let picked = picked?;
-        self.encode_for(record);
         let endpoint = Arc::clone(picked.endpoint());
         record.at(picked);
         let limit = record.route().timeouts().backend_request.get();
         let deadline = self.deadline.min(record.started() + limit);
         self.timer.set(Some(deadline));
-        let mut result = self.ask(&endpoint, deadline).await;
+        let mut result = match record.protocol() {
+            AppProtocol::Http1 => {
+                self.encode_for(record);
+                self.ask(&endpoint, deadline).await
+            }
+            // Boxed, so that the usual request has no room for it.
+            AppProtocol::H2c => Box::pin(self.ask_h2(record, &endpoint, deadline)).await,
+        };
         if let Ok(answered) = &mut result
             && record.track() == Track::Canary
             && self.is_repeatable()
@@ -55,7 +68,11 @@ impl Exchange {
         }
         self.timer.set(None);
         match &result {
-            Ok(answered) => record.head(answered.response.status()),
+            Ok(answered) => {
+                let status = answered.response.status();
+                let grpc = if self.is_grpc { grpc::class_of(answered.response.headers()) } else { None };
+                record.head(grpc.unwrap_or_else(|| Class::of(status)));
+            }
             Err(failure) => {
                 self.tried.push(endpoint.id);
                 if failure.blames_endpoint() {
@@ -102,11 +119,7 @@ impl Exchange {
 
     async fn head_of(&self, connection: &mut Connection) -> Result<ResponseHead, Failure> {
         poll_fn(|cx| match connection.poll_head(&self.head, cx) {
-            Poll::Ready(result) => Poll::Ready(result.map_err(|trouble| match trouble {
-                Trouble::Broken => Failure::Reset,
-                Trouble::Malformed => Failure::Malformed,
-                Trouble::Request => Failure::Request,
-            })),
+            Poll::Ready(result) => Poll::Ready(result.map_err(Failure::from)),
             Poll::Pending => self.timer.poll_passed(cx).map(|()| Err(Failure::Timeout)),
         })
         .await
@@ -127,10 +140,62 @@ impl Exchange {
             response.headers_mut().insert(header::UPGRADE, protocol);
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         }
-        let (connection, endpoint, worker) =
-            (Some(connection), Arc::clone(endpoint), Rc::clone(&self.worker));
-        let mut source = Source { connection, endpoint, worker };
+        let answering = Some(Answering::H1(connection));
+        let (endpoint, worker) = (Arc::clone(endpoint), Rc::clone(&self.worker));
+        let mut source = Source { answering, endpoint, worker };
         let held = if is_upgraded { None } else { source.take_whole() };
         Answered { response, held, source }
+    }
+
+    /// Sends the request by a stream of a shared connection.
+    async fn ask_h2(
+        &mut self,
+        record: &Record,
+        endpoint: &Arc<Endpoint>,
+        deadline: Instant,
+    ) -> Result<Answered, Failure> {
+        for is_last in [false, true] {
+            let limit = CONNECT_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
+            let lease = time::timeout(limit, h2::lease(&self.worker, endpoint)).await;
+            let lease = lease.map_err(|_| Failure::Connect)?.map_err(|_| Failure::Connect)?;
+            let request = self.request_for(record).ok_or(Failure::Request)?;
+            let sent = h2::Sent::new(std::mem::replace(&mut self.body, RequestBody::Empty));
+            let request = request.map(|()| sent.clone());
+            let answer = h2::Answer::to(lease, request, sent.clone());
+            let failure = match self.before_deadline(answer).await {
+                Ok((parts, answer)) => {
+                    let response = Response::from_parts(parts, ());
+                    let (endpoint, worker) = (Arc::clone(endpoint), Rc::clone(&self.worker));
+                    let answering = Some(Answering::H2(Box::new(answer)));
+                    let mut source = Source { answering, endpoint, worker };
+                    let held = source.take_whole();
+                    return Ok(Answered { response, held, source });
+                }
+                Err(failure) => failure,
+            };
+            // What is in hyper's hands still counts as sent, unless the endpoint says that it did not look at it.
+            let unseen = if failure == Failure::Refused { sent.take_back() } else { None };
+            match unseen {
+                Some(body) => self.body = body,
+                None => self.was_sent = true,
+            }
+            // A connection that the endpoint is about to close is no failure: the next one may do.
+            if is_last || failure != Failure::Refused || !self.can_send() {
+                return Err(failure);
+            }
+        }
+        Err(Failure::Refused)
+    }
+
+    async fn before_deadline<T>(
+        &self,
+        asked: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Failure> {
+        let mut asked = pin!(asked);
+        poll_fn(|cx| match asked.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(result.map_err(Failure::from)),
+            Poll::Pending => self.timer.poll_passed(cx).map(|()| Err(Failure::Timeout)),
+        })
+        .await
     }
 }

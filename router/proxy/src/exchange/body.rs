@@ -1,10 +1,10 @@
-use super::record::Record;
+use super::{grpc, record::Record};
 use crate::{
     downstream::Busy,
     metrics::Class,
     routes::Endpoint,
     timers::Timer,
-    upstream::h1::{Connection, Trouble},
+    upstream::{Answering, Trouble},
     worker::Worker,
 };
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use std::{
 pub(crate) struct Body {
     kind: Kind,
     /// The connection is not idle as long as its answer is not sent.
-    _busy: Busy,
+    busy: Busy,
 }
 
 enum Kind {
@@ -40,12 +40,15 @@ pub(super) struct Passing {
     pub(super) timer: Timer,
     /// How long the backend may be silent.
     pub(super) idle: Duration,
+    pub(super) is_grpc: bool,
+    /// The length of the body was stated, and must be kept.
+    pub(super) is_sized: bool,
 }
 
 /// The body of an answer together with the connection that it comes from.
 pub(super) struct Source {
     /// `None` once the answer has ended.
-    pub(super) connection: Option<Box<Connection>>,
+    pub(super) answering: Option<Answering>,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) worker: Rc<Worker>,
 }
@@ -61,12 +64,12 @@ impl Source {
     /// The next piece. With the last one the connection goes back to the pool: whoever knows the length does not ask
     /// for more.
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Trouble>>> {
-        let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
-        let polled = connection.poll_frame(cx);
+        let Some(answering) = &mut self.answering else { return Poll::Ready(None) };
+        let polled = answering.poll_frame(cx);
         match &polled {
             Poll::Ready(None) => self.finish(),
-            Poll::Ready(Some(Ok(_))) if connection.is_answered() => self.finish(),
-            Poll::Ready(Some(Err(_))) => self.connection = None,
+            Poll::Ready(Some(Ok(_))) if answering.is_answered() => self.finish(),
+            Poll::Ready(Some(Err(_))) => self.answering = None,
             _ => {}
         }
         polled
@@ -74,21 +77,24 @@ impl Source {
 
     /// The whole body, if it is there already.
     pub(super) fn take_whole(&mut self) -> Option<Bytes> {
-        let whole = self.connection.as_mut()?.take_whole_body()?;
+        let whole = self.answering.as_mut()?.take_whole_body()?;
         self.finish();
         Some(whole)
     }
 
     pub(super) const fn is_finished(&self) -> bool {
-        self.connection.is_none()
+        self.answering.is_none()
     }
 
     pub(super) fn remaining(&self) -> Option<u64> {
-        self.connection.as_ref().map_or(Some(0), |connection| connection.remaining())
+        self.answering.as_ref().map_or(Some(0), Answering::remaining)
     }
 
     fn finish(&mut self) {
-        if let Some(connection) = self.connection.take().filter(|connection| connection.is_reusable()) {
+        // A stream of HTTP/2 only gives its place back.
+        if let Some(Answering::H1(connection)) = self.answering.take()
+            && connection.is_reusable()
+        {
             self.worker.pool.borrow_mut().put(&self.endpoint, connection);
         }
     }
@@ -98,11 +104,11 @@ impl Source {
 
 impl Body {
     pub(super) const fn full(bytes: Bytes, busy: Busy) -> Self {
-        Self { kind: Kind::Full(Some(bytes)), _busy: busy }
+        Self { kind: Kind::Full(Some(bytes)), busy }
     }
 
     pub(super) const fn passing(passing: Box<Passing>, busy: Busy) -> Self {
-        Self { kind: Kind::Passing(passing), _busy: busy }
+        Self { kind: Kind::Passing(passing), busy }
     }
 }
 
@@ -114,10 +120,27 @@ impl hyper::body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut self.kind {
+        let Self { kind, busy } = &mut *self;
+        let polled = match kind {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Passing(passing) => passing.poll_frame(cx),
+            Kind::Passing(passing) => match passing.poll_frame(cx) {
+                // A client of gRPC reads the reason where it reads any other.
+                Poll::Ready(Some(Err(Broken))) if passing.may_trail() && busy.stream.is_some() => {
+                    let trailers = grpc::broken_off();
+                    *kind = Kind::Full(None);
+                    Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+                }
+                polled => polled,
+            },
+        };
+        if let Some(stream) = &busy.stream {
+            // Whoever asks for more has sent what it got.
+            match &polled {
+                Poll::Ready(Some(Ok(_))) => stream.gave(),
+                _ => stream.took(),
+            }
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -149,6 +172,11 @@ impl hyper::body::Body for Body {
 // === impl Passing ===
 
 impl Passing {
+    /// Whether trailers may tell that the answer broke off.
+    const fn may_trail(&self) -> bool {
+        self.is_grpc && !self.is_sized
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if let Some(bytes) = self.held.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
@@ -160,14 +188,19 @@ impl Passing {
             }
             Poll::Ready(Some(Ok(frame))) => {
                 self.timer.set(None);
+                if self.is_grpc
+                    && let Some(class) = frame.trailers_ref().and_then(grpc::class_of)
+                {
+                    self.record.trailers(class);
+                }
                 if self.source.is_finished() {
                     self.record.complete();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             // A client that stops sending is not the backend's fault.
-            Poll::Ready(Some(Err(Trouble::Request))) => Poll::Ready(Some(Err(Broken))),
-            Poll::Ready(Some(Err(Trouble::Broken | Trouble::Malformed))) => {
+            Poll::Ready(Some(Err(Trouble::Request | Trouble::Slow))) => Poll::Ready(Some(Err(Broken))),
+            Poll::Ready(Some(Err(Trouble::Broken | Trouble::Malformed | Trouble::Refused))) => {
                 Poll::Ready(Some(Err(self.break_off())))
             }
             Poll::Pending => {

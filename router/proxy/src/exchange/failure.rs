@@ -1,4 +1,4 @@
-use crate::metrics::Class;
+use crate::{metrics::Class, upstream::Trouble};
 use hyper::StatusCode;
 
 /// Why an attempt brought no answer that may be passed on.
@@ -18,8 +18,12 @@ pub(super) enum Failure {
     Malformed,
     /// No head in time.
     Timeout,
+    /// The endpoint refused the request unseen.
+    Refused,
     /// The body of the request broke off or is malformed.
     Request,
+    /// The body of the request came too slowly.
+    Slow,
     /// A server error of a canary that stable can make good.
     Status(StatusCode),
 }
@@ -35,7 +39,9 @@ impl Failure {
             Self::Reset => "reset",
             Self::Malformed => "malformed",
             Self::Timeout => "timeout",
+            Self::Refused => "refused",
             Self::Request => "request",
+            Self::Slow => "slow",
             Self::Status(_) => "5xx",
         }
     }
@@ -45,8 +51,8 @@ impl Failure {
         match self {
             Self::Status(status) => Class::of(status),
             Self::NoEndpoint | Self::Invalid | Self::Overloaded => Class::Status(5),
-            Self::Request => Class::Status(4),
-            Self::Connect | Self::Reset | Self::Malformed | Self::Timeout => Class::Error,
+            Self::Request | Self::Slow => Class::Status(4),
+            Self::Connect | Self::Refused | Self::Reset | Self::Malformed | Self::Timeout => Class::Error,
         }
     }
 
@@ -62,6 +68,8 @@ impl Failure {
             Self::Reset => (StatusCode::BAD_GATEWAY, "the service broke the connection\n"),
             Self::Malformed => (StatusCode::BAD_GATEWAY, "the service sent no valid answer\n"),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "the service did not answer in time\n"),
+            Self::Refused => (StatusCode::SERVICE_UNAVAILABLE, "the service refused the request\n"),
+            Self::Slow => (StatusCode::REQUEST_TIMEOUT, "the body of the request came too slowly\n"),
             Self::Request => (StatusCode::BAD_REQUEST, "the body of the request is broken\n"),
             Self::Status(status) => (status, "the service failed\n"),
         }
@@ -70,5 +78,17 @@ impl Failure {
     /// Whether the endpoint, and not only this request, is in trouble.
     pub(super) const fn blames_endpoint(self) -> bool {
         matches!(self, Self::Connect | Self::Reset | Self::Malformed)
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Broken => Self::Reset,
+            Trouble::Malformed => Self::Malformed,
+            Trouble::Refused => Self::Refused,
+            Trouble::Request => Self::Request,
+            Trouble::Slow => Self::Slow,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What a proxy must take out of and put into a request (RFC 9110 §7.6).
 
 use hyper::{
-    HeaderMap, Method, Version,
+    HeaderMap, Method, Request, Uri, Version,
     header::{self, HeaderName, HeaderValue},
     http::request,
 };
@@ -104,6 +104,29 @@ pub(super) fn encode(parts: &request::Parts, hop: &Hop<'_>, framing: Framing) ->
         (None, _) => out.extend_from_slice(b"\r\n"),
     }
     out
+}
+
+/// The head of a request as it is sent to a backend that speaks HTTP/2. `None`: its host is none that HTTP/2 can name.
+pub(super) fn to_h2(parts: &request::Parts, hop: &Hop<'_>) -> Option<Request<()>> {
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let uri = Uri::builder().scheme("http").authority(hop.host).path_and_query(target).build().ok()?;
+    let mut request = Request::new(());
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = uri;
+    *request.version_mut() = Version::HTTP_2;
+    let headers = request.headers_mut();
+    headers.reserve(parts.headers.len() + 4);
+    visit(parts, hop, |name, value| {
+        // What a client expects is the business of the connection that it has; the host is in the target.
+        if let (false, Ok(name), Ok(value)) = (
+            matches!(name, b"host" | b"expect"),
+            HeaderName::from_bytes(name),
+            HeaderValue::from_bytes(value),
+        ) {
+            headers.append(name, value);
+        }
+    });
+    Some(request)
 }
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -249,15 +272,16 @@ impl Named {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::Request;
 
     fn encoded(request: request::Builder, trusted_hops: usize) -> String {
         let (parts, ()) = request.body(()).unwrap().into_parts();
+        String::from_utf8(encode(&parts, &hop(&parts, trusted_hops), Framing::None)).unwrap()
+    }
+
+    fn hop(parts: &request::Parts, trusted_hops: usize) -> Hop<'_> {
         let client = [192, 0, 2, 1].into();
         let host = parts.headers.get("host").map_or(&b""[..], |host| host.as_bytes());
-        let hop =
-            Hop { client, scheme: "http", host, forwarded_host: host, upgrade: None, id: 0xAB, trusted_hops };
-        String::from_utf8(encode(&parts, &hop, Framing::None)).unwrap()
+        Hop { client, scheme: "http", host, forwarded_host: host, upgrade: None, id: 0xAB, trusted_hops }
     }
 
     #[test]
@@ -340,5 +364,28 @@ mod tests {
         let request =
             Request::get("/").version(Version::HTTP_2).header("cookie", "a=1").header("cookie", "b=2");
         assert!(encoded(request, 0).contains("\r\ncookie: a=1; b=2\r\n"));
+    }
+
+    #[test]
+    fn http_2_gets_the_host_in_the_target_and_nothing_that_concerns_a_connection() {
+        let request = Request::post("/a%2Fb?q")
+            .header("host", "Blog.Example:8080")
+            .header("connection", "x-hop, upgrade")
+            .header("x-hop", "1")
+            .header("upgrade", "websocket")
+            .header("te", "trailers, deflate")
+            .header("expect", "100-continue")
+            .header("cookie", "a=1");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let request = to_h2(&parts, &hop(&parts, 0)).unwrap();
+        assert_eq!(request.uri(), "http://Blog.Example:8080/a%2Fb?q");
+        let headers = request.headers();
+        assert_eq!(
+            (&headers["te"], &headers["cookie"]),
+            (&"trailers".parse().unwrap(), &"a=1".parse().unwrap())
+        );
+        for gone in ["host", "connection", "x-hop", "upgrade", "expect"] {
+            assert!(!headers.contains_key(gone), "{gone}");
+        }
     }
 }

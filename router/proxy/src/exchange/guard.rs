@@ -37,7 +37,7 @@ pub(super) async fn hold(
     let patience = Instant::now() + TIME_MAX;
     timer.set(Some(if length.is_some() { deadline } else { deadline.min(patience) }));
     let mut held = BytesMut::new();
-    while held.len() < BYTES_MAX && source.connection.is_some() {
+    while held.len() < BYTES_MAX && source.answering.is_some() {
         let frame = poll_fn(|cx| match source.poll_frame(cx) {
             Poll::Pending => timer.poll_passed(cx).map(|()| Err(())),
             Poll::Ready(frame) => Poll::Ready(Ok(frame)),

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     routes::Filters,
-    upstream::h1::{Connection, RequestBody},
+    upstream::{RequestBody, h1::Connection},
     worker::Worker,
 };
 use hyper::http::request;

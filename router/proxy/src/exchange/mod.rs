@@ -7,6 +7,7 @@ mod body;
 mod choose;
 mod failure;
 mod forward;
+mod grpc;
 mod guard;
 mod mirror;
 mod record;

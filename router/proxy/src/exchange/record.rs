@@ -1,8 +1,8 @@
 use crate::{
+    config::AppProtocol,
     metrics::Class,
     routes::{Backend, InFlight, Pending, Route},
 };
-use hyper::StatusCode;
 use split::Track;
 use std::{sync::Arc, time::Duration, time::Instant};
 
@@ -35,7 +35,7 @@ enum Outcome {
     /// No head yet.
     Waiting,
     /// The head is there; the body may still break.
-    Head(StatusCode, Duration),
+    Head(Class, Duration),
     /// Counted.
     Settled,
 }
@@ -61,6 +61,11 @@ impl Record {
         self.route.backends.get(self.backend)
     }
 
+    /// What the backend speaks.
+    pub(super) fn protocol(&self) -> AppProtocol {
+        self.backend().map_or(AppProtocol::Http1, |backend| backend.protocol)
+    }
+
     pub(super) const fn route(&self) -> &Arc<Route> {
         &self.route
     }
@@ -79,14 +84,21 @@ impl Record {
     }
 
     /// The head of an answer arrived.
-    pub(super) fn head(&mut self, status: StatusCode) {
-        self.outcome = Outcome::Head(status, self.started.elapsed());
+    pub(super) fn head(&mut self, class: Class) {
+        self.outcome = Outcome::Head(class, self.started.elapsed());
+    }
+
+    /// What came after the body says how it went.
+    pub(super) const fn trailers(&mut self, said: Class) {
+        if let Outcome::Head(class, _) = &mut self.outcome {
+            *class = said;
+        }
     }
 
     /// The answer was passed on to its end.
     pub(super) fn complete(&mut self) {
-        if let Outcome::Head(status, took) = self.outcome {
-            self.settle(Class::of(status), took);
+        if let Outcome::Head(class, took) = self.outcome {
+            self.settle(class, took);
             if let Some(pending) = &self.pending {
                 pending.endpoint().succeeded();
             }
@@ -135,7 +147,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         match self.outcome {
             // The client left in the middle of the body: the answer itself was in order.
-            Outcome::Head(status, took) => self.settle(Class::of(status), took),
+            Outcome::Head(class, took) => self.settle(class, took),
             Outcome::Waiting if self.started.elapsed() >= PATIENCE => self.fail(Class::Error),
             Outcome::Waiting | Outcome::Settled => {}
         }

@@ -6,20 +6,20 @@ use super::{
     choose::{self, Chosen, Own},
     failure::Failure,
     forward::{self, Framing},
-    mirror,
+    grpc, mirror,
     record::{Attempt, Record},
 };
 use crate::{
-    downstream::{Busy, Client, REFUSED_METHOD, Tunnel},
+    downstream::{Busy, Client, Refusal, Tunnel, Upload},
     lifecycle::Phase,
     routes::{self, Pending},
     timers::Timer,
-    upstream::h1::RequestBody,
+    upstream::{Answering, RequestBody},
     worker::Worker,
 };
 use bytes::Bytes;
 use hyper::{
-    Request, Response, StatusCode,
+    Request, Response, StatusCode, Version,
     body::{Body as _, Incoming},
     header,
     http::request,
@@ -41,6 +41,7 @@ pub(super) struct Exchange {
     pub(super) was_sent: bool,
     /// Sending it twice does no harm, and all of it is at hand.
     is_repeatable: bool,
+    pub(super) is_grpc: bool,
     /// Endpoints that failed this request.
     pub(super) tried: Vec<u64>,
     pub(super) deadline: Instant,
@@ -55,26 +56,26 @@ pub(crate) async fn handle(
     client: Rc<Client>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
+    let version = request.version();
     let response = respond(&client, request).await;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Ok(response);
     }
     client.stays_http();
     let is_last = client.worker.phase.get() >= Phase::Draining || client.is_last();
-    Ok(if is_last { answer::close(response) } else { response })
+    Ok(if is_last { answer::last(response, version) } else { response })
 }
 
 async fn respond(client: &Rc<Client>, request: Request<Incoming>) -> Response<Body> {
     let busy = client.busy();
-    if request.method().as_str() == REFUSED_METHOD {
-        let (status, why) = client.refusal();
-        return answer::close(answer::text(status, why, busy));
-    }
     let (mut parts, body) = request.into_parts();
+    if let Some(Refusal { status, why }) = client.refusal(&parts) {
+        return answer::last(answer::to(&parts, (status, why), busy), parts.version);
+    }
     let mut asker = Asker::new(client, &parts);
     let chosen = match choose::first(&client.worker, &parts, &asker) {
         Ok(chosen) => chosen,
-        Err(Own::Text(status, text)) => return answer::text(status, text, busy),
+        Err(Own::Text(status, text)) => return answer::to(&parts, (status, text), busy),
         Err(Own::Filter(status, headers)) => return answer::with(status, headers, busy),
     };
     let (filters, matcher) = (&chosen.route.filters, &chosen.route.matcher);
@@ -95,14 +96,18 @@ impl Exchange {
         chosen: &Chosen,
     ) -> Self {
         let is_empty = body.is_end_stream();
+        let worker = Rc::clone(&client.worker);
+        let upload = || match parts.version {
+            Version::HTTP_2 => Upload::of_stream(body, &worker),
+            _ => Upload::new(body),
+        };
         let (framing, body) = match () {
             () if is_empty => (Framing::None, RequestBody::Empty),
             () if parts.headers.contains_key(header::CONTENT_LENGTH) => {
-                (Framing::Length, RequestBody::Length(body))
+                (Framing::Length, RequestBody::Length(upload()))
             }
-            () => (Framing::Chunked, RequestBody::Chunked(body)),
+            () => (Framing::Chunked, RequestBody::Chunked(upload())),
         };
-        let worker = Rc::clone(&client.worker);
         Self {
             timer: worker.timers.timer(),
             worker,
@@ -111,6 +116,7 @@ impl Exchange {
             body,
             was_sent: false,
             is_repeatable: is_empty && parts.method.is_idempotent(),
+            is_grpc: grpc::is_call(&parts),
             asker,
             parts,
             framing,
@@ -149,6 +155,19 @@ impl Exchange {
         }
     }
 
+    /// The head as a backend of `record` that speaks HTTP/2 is to get it.
+    pub(super) fn request_for(&self, record: &Record) -> Option<Request<()>> {
+        let edits = record.backend().map(|backend| &backend.filters.request_header_modifier);
+        match edits.filter(|edits| !edits.is_empty()) {
+            Some(edits) => {
+                let mut parts = self.parts.clone();
+                routes::edit(edits, &mut parts.headers);
+                forward::to_h2(&parts, &self.asker.hop())
+            }
+            None => forward::to_h2(&self.parts, &self.asker.hop()),
+        }
+    }
+
     /// Attempt after attempt until there is an answer.
     async fn run(mut self, chosen: Chosen, busy: Busy) -> Response<Body> {
         let (mut record, mut picked) = chosen.begin(Attempt::First);
@@ -158,7 +177,7 @@ impl Exchange {
                 Err(failure) => failure,
             };
             let next = if attempts < ATTEMPTS_MAX { self.next(&record, failure) } else { None };
-            let Some(next) = next else { return give_up(&mut record, failure, busy) };
+            let Some(next) = next else { return self.give_up(&mut record, failure, busy) };
             (record, picked) = self.change(record, failure, next);
         }
         answer::text(StatusCode::BAD_GATEWAY, "the service could not be reached\n", busy)
@@ -171,10 +190,21 @@ impl Exchange {
         }
         let tracks: &[Track] = match (record.track(), failure) {
             // A track that can take nothing keeps its share; nobody asked to spill it over.
-            (_, Failure::NoEndpoint | Failure::Invalid | Failure::Overloaded | Failure::Request) => &[],
+            (
+                _,
+                Failure::NoEndpoint
+                | Failure::Invalid
+                | Failure::Overloaded
+                | Failure::Request
+                | Failure::Slow,
+            ) => &[],
             (Track::Canary, Failure::Status(_) | Failure::Timeout | Failure::Malformed) => &[Track::Stable],
-            (Track::Canary, Failure::Connect | Failure::Reset) => &[Track::Canary, Track::Stable],
-            (Track::Stable, Failure::Connect | Failure::Reset | Failure::Malformed) => &[Track::Stable],
+            (Track::Canary, Failure::Connect | Failure::Refused | Failure::Reset) => {
+                &[Track::Canary, Track::Stable]
+            }
+            (Track::Stable, Failure::Connect | Failure::Refused | Failure::Reset | Failure::Malformed) => {
+                &[Track::Stable]
+            }
             (Track::Stable, Failure::Timeout | Failure::Status(_)) => &[],
         };
         tracks.iter().find_map(|&track| {
@@ -202,25 +232,28 @@ impl Exchange {
             routes::edit(&backend.filters.response_header_modifier, response.headers_mut());
         }
         let idle = record.route().timeouts().idle.get();
+        let is_grpc = self.is_grpc;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
-            && let Some(connection) = source.connection.take()
+            && let Some(Answering::H1(connection)) = source.answering.take()
         {
             record.complete();
             self.client.tunnel(Tunnel { connection, record, timer: self.timer, idle });
-        } else if source.connection.is_none() {
+        } else if source.answering.is_none() {
             record.complete();
         } else {
-            let passing = Box::new(Passing { held, source, record, timer: self.timer, idle });
+            let is_sized = source.remaining().is_some();
+            let passing = Passing { held, source, record, timer: self.timer, idle, is_grpc, is_sized };
+            let passing = Box::new(passing);
             return response.map(|()| Body::passing(passing, busy));
         }
         response.map(|()| Body::full(held.unwrap_or_else(Bytes::new), busy))
     }
-}
 
-fn give_up(record: &mut Record, failure: Failure, busy: Busy) -> Response<Body> {
-    record.fail(failure.class());
-    let (status, text) = failure.answer();
-    let response = answer::text(status, text, busy);
-    // The rest of a broken request can't be told from the next one.
-    if failure == Failure::Request { answer::close(response) } else { response }
+    fn give_up(&self, record: &mut Record, failure: Failure, busy: Busy) -> Response<Body> {
+        record.fail(failure.class());
+        let (status, text) = failure.answer();
+        let response = answer::to(&self.parts, (status, text), busy);
+        // The rest of a broken request can't be told from the next one.
+        if failure == Failure::Request { answer::last(response, self.parts.version) } else { response }
+    }
 }

@@ -1,6 +1,9 @@
 use super::{BackendState, Endpoint, EndpointState, Filters, Matcher, RouteState, Target};
 use crate::{
-    config::{BackendFilters, BackendSpec, OverrideSpec, RouteSpec, RoutesSpec, StickySpec, TimeoutsSpec},
+    config::{
+        AppProtocol, BackendFilters, BackendSpec, OverrideSpec, RouteSpec, RoutesSpec, StickySpec,
+        TimeoutsSpec,
+    },
     metrics::Metrics,
 };
 use hyper::{HeaderMap, header};
@@ -50,6 +53,8 @@ pub struct Backend {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// Changes of headers for this backend only.
     pub filters: BackendFilters,
+    /// What the endpoints speak.
+    pub protocol: AppProtocol,
     /// Requests at a time at one endpoint.
     pub requests_max: usize,
     /// It can't be used: its share is answered with 500.
@@ -216,6 +221,7 @@ impl Backend {
             weight: spec.weight.0,
             endpoints: spec.endpoints.iter().map(|address| endpoint(address.0)).collect(),
             filters: spec.filters.clone(),
+            protocol: spec.app_protocol,
             requests_max: usize::try_from(spec.max_requests.0.get()).unwrap_or(usize::MAX),
             is_invalid: spec.invalid.is_some(),
             state: previous.map_or_else(Arc::default, |old| Arc::clone(&old.state)),

@@ -5,11 +5,21 @@ mod admin;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod drain;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod filters;
 #[cfg(test)]
 mod forward;
+#[cfg(test)]
+mod h2_hygiene;
+#[cfg(test)]
+mod h2_limits;
+#[cfg(test)]
+mod h2_origin;
+#[cfg(test)]
+mod h2_upstream;
 #[cfg(test)]
 mod hygiene;
 #[cfg(test)]
@@ -19,4 +29,8 @@ mod split;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod upgrade;
+#[cfg(test)]
+mod wire;

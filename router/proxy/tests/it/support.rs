@@ -72,9 +72,10 @@ pub(crate) async fn router(yaml: &str) -> Router {
 
 /// Starts a router with further flags. The routes are put in force before it returns.
 pub(crate) async fn router_with(yaml: &str, flags: &[&str]) -> Router {
-    let base =
-        ["router", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--workers=2", "--drain-delay=0s"];
-    let args = Args::try_parse_from(base.iter().chain(flags)).unwrap();
+    let base = ["router", "--admin-listen=127.0.0.1:0", "--workers=2", "--drain-delay=0s"];
+    let listens = flags.iter().any(|flag| flag.starts_with("--listen="));
+    let listen = if listens { &[][..] } else { &["--listen=127.0.0.1:0"] };
+    let args = Args::try_parse_from(base.iter().chain(listen).chain(flags)).unwrap();
     let router = Router::start(args).await.unwrap();
     if !yaml.is_empty() {
         router.control.apply("test", proxy::config::from_yaml("test", yaml).unwrap()).await;
@@ -131,6 +132,11 @@ impl Origin {
     /// Requests that arrived, answered or not.
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(SeqCst)
+    }
+
+    /// Counts from zero again.
+    pub(crate) fn forget(&self) {
+        self.requests.store(0, SeqCst);
     }
 
     /// The head of the last request.

@@ -40,12 +40,14 @@ enum Version {
 pub(crate) const HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// The longest target, as RFC 9110 §4.1 recommends at least.
-const TARGET_BYTES_MAX: usize = 8 * 1024;
+pub(crate) const TARGET_BYTES_MAX: usize = 8 * 1024;
 
 /// The most header lines.
 pub(crate) const LINES_MAX: usize = 100;
 
-const MALFORMED_LINE: Refusal = Refusal::bad("a header line is malformed");
+pub(crate) const MALFORMED_LINE: Refusal = Refusal::bad("a header line is malformed");
+pub(crate) const EXPECTATION: Refusal =
+    Refusal { status: StatusCode::EXPECTATION_FAILED, why: "only 100-continue can be expected" };
 const REPEATED_FRAMING: Refusal = Refusal::bad("the length of the body is stated twice");
 const HOST: Refusal = Refusal::bad("exactly one valid Host header is needed");
 
@@ -157,12 +159,7 @@ impl<'a> Fields<'a> {
         let is = |expected: &[u8]| name.eq_ignore_ascii_case(expected);
         match name.len() {
             4 if is(b"host") && self.host.replace(value).is_some() => return Err(HOST),
-            6 if is(b"expect") && !value.eq_ignore_ascii_case(b"100-continue") => {
-                return Err(Refusal {
-                    status: StatusCode::EXPECTATION_FAILED,
-                    why: "only 100-continue can be expected",
-                });
-            }
+            6 if is(b"expect") && !value.eq_ignore_ascii_case(b"100-continue") => return Err(EXPECTATION),
             7 if is(b"upgrade") => self.upgrade = true,
             10 if is(b"connection") => {
                 let mut tokens = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
@@ -192,7 +189,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn length(value: &[u8]) -> Result<u64, Refusal> {
+/// The one number that `Content-Length` may be.
+pub(crate) fn length(value: &[u8]) -> Result<u64, Refusal> {
     let digits =
         std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     // The greatest lengths mean "unknown" to some parsers; nobody sends an exabyte.

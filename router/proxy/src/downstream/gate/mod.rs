@@ -9,8 +9,10 @@ mod chunked;
 mod head;
 
 use chunked::Chunked;
+pub(crate) use head::{
+    EXPECTATION, HEAD_BYTES_MAX, LINES_MAX, MALFORMED_LINE, TARGET_BYTES_MAX, is_authority, length,
+};
 use head::{Framing, Head};
-pub(crate) use head::{HEAD_BYTES_MAX, LINES_MAX};
 use hyper::StatusCode;
 
 /// Follows one connection.
@@ -86,6 +88,8 @@ pub(super) enum Stage {
     Head,
     /// The rest of a body is expected.
     Body,
+    /// The rest of a frame of HTTP/2 is expected, whatever else is under way.
+    Frame,
     /// Another protocol is spoken, or nothing more is read.
     Other,
 }

@@ -1,26 +1,11 @@
-use super::{ResponseHead, Trouble};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use super::ResponseHead;
+use crate::upstream::{Trouble, body::may_trail};
+use bytes::{Buf, Bytes, BytesMut};
 use hyper::{
     HeaderMap, Method, StatusCode,
-    body::{Body as _, Frame, Incoming},
-    header::{self, HeaderName, HeaderValue},
+    body::Frame,
+    header::{HeaderName, HeaderValue},
 };
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
-
-/// What follows the head of a request.
-pub(crate) enum RequestBody {
-    /// Nothing.
-    Empty,
-    /// As many bytes as `Content-Length` says.
-    Length(Incoming),
-    /// Chunks, ended by the last one.
-    Chunked(Incoming),
-    /// The last chunk is out.
-    Ended,
-}
 
 /// Takes the framing off a response.
 #[derive(Debug)]
@@ -52,85 +37,6 @@ const SIZE_LINE_MAX: usize = 256;
 
 /// The longest trailer section.
 const TRAILERS_MAX: usize = 8 * 1024;
-
-// === impl RequestBody ===
-
-impl RequestBody {
-    pub(super) const fn is_empty(&self) -> bool {
-        matches!(self, Self::Empty | Self::Ended)
-    }
-
-    /// The next bytes to write, with their framing.
-    pub(super) fn poll_encoded(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Trouble>>> {
-        let (incoming, is_chunked) = match self {
-            Self::Empty | Self::Ended => return Poll::Ready(None),
-            Self::Length(incoming) => (incoming, false),
-            Self::Chunked(incoming) => (incoming, true),
-        };
-        let frame = match Pin::new(incoming).poll_frame(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(Trouble::Request))),
-            Poll::Ready(Some(Ok(frame))) => Some(frame),
-            Poll::Ready(None) => None,
-        };
-        let encoded = match frame.map(Frame::into_data) {
-            Some(Ok(data)) if !is_chunked => data,
-            Some(Ok(data)) => chunk(&data),
-            Some(Err(frame)) if is_chunked => {
-                *self = Self::Ended;
-                last_chunk(frame.into_trailers().ok().as_ref())
-            }
-            None if is_chunked => {
-                *self = Self::Ended;
-                last_chunk(None)
-            }
-            Some(Err(_)) | None => return Poll::Ready(None),
-        };
-        Poll::Ready(Some(Ok(encoded)))
-    }
-}
-
-fn chunk(data: &Bytes) -> Bytes {
-    if data.is_empty() {
-        // A chunk of nothing would end the body.
-        return Bytes::new();
-    }
-    let mut encoded = BytesMut::with_capacity(data.len() + 20);
-    encoded.put_slice(format!("{:x}\r\n", data.len()).as_bytes());
-    encoded.put_slice(data);
-    encoded.put_slice(b"\r\n");
-    encoded.freeze()
-}
-
-fn last_chunk(trailers: Option<&HeaderMap>) -> Bytes {
-    let mut encoded = BytesMut::from(&b"0\r\n"[..]);
-    for (name, value) in trailers.into_iter().flatten().filter(|(name, _)| may_trail(name)) {
-        encoded.put_slice(name.as_str().as_bytes());
-        encoded.put_slice(b": ");
-        encoded.put_slice(value.as_bytes());
-        encoded.put_slice(b"\r\n");
-    }
-    encoded.put_slice(b"\r\n");
-    encoded.freeze()
-}
-
-/// Fields that frame or route a message must not come after it (RFC 9110 §6.5.1).
-fn may_trail(name: &HeaderName) -> bool {
-    let forbidden = [
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::CONTENT_ENCODING,
-        header::CONTENT_RANGE,
-        header::HOST,
-        header::AUTHORIZATION,
-        header::COOKIE,
-        header::SET_COOKIE,
-        header::TRAILER,
-        header::TE,
-        header::EXPECT,
-    ];
-    !forbidden.contains(name) && !crate::exchange::is_hop_by_hop(name)
-}
 
 // === impl Decoder ===
 
@@ -326,13 +232,6 @@ mod tests {
         assert!(matches!(decode(endless.as_bytes(), 16), Err(Trouble::Malformed)));
         let trailers = format!("0\r\nX: {}", "y".repeat(TRAILERS_MAX));
         assert!(matches!(decode(trailers.as_bytes(), 1_000), Err(Trouble::Malformed)));
-    }
-
-    #[test]
-    fn an_empty_piece_does_not_end_a_chunked_request() {
-        assert!(chunk(&Bytes::new()).is_empty());
-        assert_eq!(&chunk(&Bytes::from_static(b"0123456789"))[..], b"a\r\n0123456789\r\n");
-        assert_eq!(&last_chunk(None)[..], b"0\r\n\r\n");
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-use super::Trouble;
+use crate::upstream::Trouble;
 use bytes::{Bytes, BytesMut};
 use hyper::{
     HeaderMap, StatusCode,

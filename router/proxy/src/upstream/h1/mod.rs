@@ -7,10 +7,10 @@
 mod body;
 mod head;
 
-pub(crate) use body::RequestBody;
 use body::{Chunks, Decoder};
 pub(crate) use head::ResponseHead;
 
+use super::{RequestBody, Trouble};
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::body::Frame;
 use std::{
@@ -57,20 +57,6 @@ enum Sending {
 enum Fate {
     Keep,
     Close,
-}
-
-/// What went wrong on a connection.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
-    /// It broke before the answer was complete.
-    #[error("the connection broke")]
-    Broken,
-    /// What came is not HTTP, or can be read in two ways.
-    #[error("the answer is malformed")]
-    Malformed,
-    /// The body of the request could not be read from the client.
-    #[error("the request broke off")]
-    Request,
 }
 
 /// Read at once: the usual answer of a page fits.
@@ -159,6 +145,7 @@ impl Connection {
     /// Says how the body of the response is framed; `head.status` and the method decide together.
     pub(crate) fn expect_body(&mut self, head: &ResponseHead, method: &hyper::Method) {
         self.decoder = Decoder::new(head, method);
+        self.body.is_answered();
         if matches!(self.decoder, Decoder::UntilClose) {
             self.fate = Fate::Close;
         }
