@@ -19,7 +19,7 @@ stage() { # name, command ...
 
 packages() { # what some tests need beside the Rust toolchain; without root those tests are skipped and say so
     local missing=()
-    for package in gcc libc6-dev make chromium prometheus postgresql; do
+    for package in gcc libc6-dev make chromium chromium-driver prometheus postgresql; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0

@@ -1,8 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 pub mod args;
+mod autolink;
 mod cli;
 mod code;
+mod footnotes;
+mod links;
 pub mod markdown;
 pub mod seed;
 mod server;

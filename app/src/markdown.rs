@@ -7,9 +7,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
-use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{
+    CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, TextMergeStream, html,
+};
 
+use crate::autolink::link_addresses;
 use crate::code::colour;
+use crate::footnotes::notes_last;
 use crate::text;
 
 /// A rendered text.
@@ -43,10 +47,10 @@ pub fn render_post(markdown: &str) -> Rendered {
         | Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_SMART_PUNCTUATION
         | Options::ENABLE_GFM;
-    let mut events: Vec<Event<'_>> = Parser::new_ext(markdown, options).collect();
+    let mut events = link_addresses(TextMergeStream::new(Parser::new_ext(markdown, options)));
     let contents = anchor_headings(&mut events);
     let mut raw = String::with_capacity(markdown.len() * 3 / 2);
-    html::push_html(&mut raw, dress(events).into_iter());
+    html::push_html(&mut raw, dress(notes_last(events)).into_iter());
     // Alignment comes as a style, which neither the sanitiser nor the page's policy lets through.
     for side in ["left", "center", "right"] {
         raw = raw.replace(&format!(" style=\"text-align: {side}\""), &format!(" align=\"{side}\""));
@@ -62,8 +66,9 @@ pub fn render_comment(markdown: &str) -> String {
         Event::SoftBreak => Event::HardBreak,
         other => other,
     });
+    let events = link_addresses(TextMergeStream::new(events));
     let mut raw = String::with_capacity(markdown.len() * 2);
-    html::push_html(&mut raw, events);
+    html::push_html(&mut raw, events.into_iter());
     COMMENT.clean(&raw).to_string()
 }
 
@@ -71,13 +76,15 @@ static POST: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::default();
     builder
         .add_tags(["input", "section", "figure", "figcaption", "video", "audio", "source"])
-        .add_tag_attributes("input", ["type", "checked", "disabled"])
+        .add_tag_attributes("input", ["type", "checked", "disabled", "aria-label"])
         .add_tag_attribute_values("input", "type", ["checkbox"])
         .add_tag_attributes("img", ["loading", "decoding"])
         .add_tag_attributes("video", ["src", "controls", "width", "height", "poster"])
         .add_tag_attributes("audio", ["src", "controls"])
         .add_tag_attributes("source", ["src", "type"])
         .add_tag_attributes("a", ["id", "aria-hidden", "tabindex"])
+        .add_tag_attribute_values("a", "role", ["doc-noteref", "doc-backlink"])
+        .add_tag_attribute_values("section", "role", ["doc-endnotes"])
         .add_tag_attributes("details", ["open"])
         .set_tag_attribute_value("img", "loading", "lazy")
         .set_tag_attribute_value("img", "decoding", "async")
@@ -87,10 +94,13 @@ static POST: LazyLock<Builder<'static>> = LazyLock::new(|| {
     for heading in ["h2", "h3", "h4", "h5", "h6"] {
         builder.add_tag_attributes(heading, ["id"]);
     }
-    for tag in ["code", "pre", "div", "span", "sup", "a", "li", "ul", "table", "figure", "p"] {
+    for tag in ["code", "pre", "div", "span", "sup", "section", "a", "li", "ul", "table", "figure", "p"] {
         builder.add_tag_attributes(tag, ["class"]);
     }
-    builder.add_tag_attributes("div", ["id"]).add_tag_attributes("pre", ["tabindex"]);
+    builder
+        .add_tag_attributes("li", ["id"])
+        .add_tag_attributes("pre", ["tabindex"])
+        .add_tag_attributes("div", ["tabindex"]);
     builder
 });
 
@@ -136,7 +146,7 @@ fn anchor_headings(events: &mut [Event<'_>]) -> Vec<Heading> {
                 let level = shift(*level);
                 let Some(first) = start.take() else { continue };
                 let text: String = events[first..index].iter().filter_map(plain).collect();
-                let base = text::slugify(&text);
+                let base = anchor(&text);
                 let count = seen.entry(base.clone()).or_insert(0);
                 *count += 1;
                 let id = if *count == 1 { base } else { format!("{base}-{count}") };
@@ -155,14 +165,40 @@ fn anchor_headings(events: &mut [Event<'_>]) -> Vec<Heading> {
     contents
 }
 
-/// Wide tables scroll by themselves, not the page; code gets its colours.
+/// A heading's anchor, which must not be one that the page itself has.
+fn anchor(text: &str) -> String {
+    let slug = text::slugify(text);
+    let is_taken = ["main", "q", "write", "comments"].contains(&slug.as_str())
+        || ["fn-", "fnref-", "comment-"].iter().any(|start| slug.starts_with(start));
+    if is_taken { format!("section-{slug}") } else { slug }
+}
+
+/// Headings link to themselves; wide tables scroll by themselves, not the page; code gets its colours.
 fn dress(events: Vec<Event<'_>>) -> Vec<Event<'_>> {
     let mut out = Vec::with_capacity(events.len() + 8);
     let mut code: Option<(String, String)> = None;
+    let mut heading = String::new();
     for event in events {
         match event {
+            Event::Start(Tag::Heading { id: Some(ref id), .. }) => {
+                heading = format!(
+                    " <a class=\"anchor\" href=\"#{}\" aria-hidden=\"true\" tabindex=\"-1\"></a>",
+                    text::url_segment(id)
+                );
+                out.push(event);
+            }
+            Event::End(TagEnd::Heading(_)) => {
+                out.push(Event::InlineHtml(std::mem::take(&mut heading).into()));
+                out.push(event);
+            }
+            Event::TaskListMarker(done) => {
+                let (state, name) = if done { (" checked", "☑") } else { ("", "☐") };
+                out.push(Event::InlineHtml(
+                    format!("<input type=\"checkbox\" disabled aria-label=\"{name}\"{state}>\n").into(),
+                ));
+            }
             Event::Start(Tag::Table(_)) => {
-                out.push(Event::Html("<div class=\"table\">".into()));
+                out.push(Event::Html("<div class=\"table\" tabindex=\"0\">".into()));
                 out.push(event);
             }
             Event::End(TagEnd::Table) => {
@@ -221,6 +257,51 @@ fn down(level: HeadingLevel) -> HeadingLevel {
 #[cfg(test)]
 mod tests {
     use super::{render_comment, render_post};
+
+    #[test]
+    fn addresses_become_links_but_not_in_code_or_links() {
+        let html =
+            render_comment("看 https://a.test/b_c。 `https://x.test` [https://y.test](https://z.test)");
+        assert!(
+            html.contains("href=\"https://a.test/b_c\"") && html.contains("<code>https://x.test"),
+            "{html}"
+        );
+        assert!(
+            html.contains("href=\"https://z.test\"") && !html.contains("href=\"https://y.test\""),
+            "{html}"
+        );
+    }
+
+    #[test]
+    fn footnotes_stand_at_the_end_in_the_order_of_their_mention_and_lead_back() {
+        let html = render_post(
+            "[^b]: Of b, see[^c].\n\nOne[^a] two[^b] again[^a] none[^x].\n\n[^a]: Of a.\n\n[^c]: Of c.\n\n[^d]: Unused.\n\nEnd.",
+        )
+        .html;
+        insta::assert_snapshot!(html, @r##"
+        <p>One<sup class="footnote"><a id="fnref-1" href="#fn-1" role="doc-noteref" rel="noopener">1</a></sup> two<sup class="footnote"><a id="fnref-2" href="#fn-2" role="doc-noteref" rel="noopener">2</a></sup> again<sup class="footnote"><a id="fnref-1-2" href="#fn-1" role="doc-noteref" rel="noopener">1</a></sup> none[^x].</p>
+        <p>End.</p>
+        <section class="footnotes" role="doc-endnotes"><ol><li id="fn-1">
+        <p>Of a. <a href="#fnref-1" role="doc-backlink" rel="noopener">↩</a> <a href="#fnref-1-2" role="doc-backlink" rel="noopener">↩</a></p>
+        </li><li id="fn-2">
+        <p>Of b, see<sup class="footnote"><a id="fnref-3" href="#fn-3" role="doc-noteref" rel="noopener">3</a></sup>. <a href="#fnref-2" role="doc-backlink" rel="noopener">↩</a></p>
+        </li><li id="fn-3">
+        <p>Of c. <a href="#fnref-3" role="doc-backlink" rel="noopener">↩</a></p>
+        </li></ol></section>
+        "##);
+    }
+
+    #[test]
+    fn a_heading_links_to_itself_and_never_takes_an_anchor_of_the_page() {
+        let page = render_post("## 灰度 Release\n\n## Comments\n\n## comment 7");
+        assert!(
+            page.html.contains("<h2 id=\"灰度-release\">灰度 Release <a class=\"anchor\" href=\"#%E7"),
+            "{}",
+            page.html
+        );
+        let ids: Vec<_> = page.contents.iter().map(|heading| heading.id.as_str()).collect();
+        assert_eq!(ids, ["灰度-release", "section-comments", "section-comment-7"]);
+    }
 
     #[test]
     fn a_post_has_tables_footnotes_tasks_and_anchored_headings() {

@@ -39,12 +39,28 @@ pub fn excerpt(markdown: &str) -> String {
     use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
     let mut out = String::new();
     let mut skipped = 0_usize;
-    for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
+    let options = Options::ENABLE_TABLES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_TASKLISTS;
+    for event in Parser::new_ext(markdown, options) {
         match &event {
-            Event::Start(Tag::CodeBlock(_) | Tag::Table(_) | Tag::Heading { .. } | Tag::Image { .. }) => {
+            Event::Start(
+                Tag::CodeBlock(_)
+                | Tag::Table(_)
+                | Tag::Heading { .. }
+                | Tag::Image { .. }
+                | Tag::FootnoteDefinition(_),
+            ) => {
                 skipped += 1;
             }
-            Event::End(TagEnd::CodeBlock | TagEnd::Table | TagEnd::Heading(_) | TagEnd::Image) => {
+            Event::End(
+                TagEnd::CodeBlock
+                | TagEnd::Table
+                | TagEnd::Heading(_)
+                | TagEnd::Image
+                | TagEnd::FootnoteDefinition,
+            ) => {
                 skipped -= 1;
             }
             Event::Text(text) | Event::Code(text) if skipped == 0 => out.push_str(text),
@@ -75,6 +91,13 @@ pub fn shorten(text: &str, chars: usize) -> String {
     }
     cut.push('…');
     cut
+}
+
+/// A text that somebody typed, without control characters but for line ends and tabs: PostgreSQL keeps no NUL, and
+/// XML has no way to write the others.
+#[must_use]
+pub fn typed(text: &str) -> String {
+    text.replace("\r\n", "\n").chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
 /// Minutes that reading takes: 300 Chinese characters or 220 words a minute, at least one.
@@ -112,7 +135,12 @@ const SEGMENT: &percent_encoding::AsciiSet =
 
 #[cfg(test)]
 mod tests {
-    use super::{excerpt, reading_minutes, shorten, slugify, url_segment};
+    use super::{excerpt, reading_minutes, shorten, slugify, typed, url_segment};
+
+    #[test]
+    fn what_was_typed_has_no_control_characters_but_line_ends_and_tabs() {
+        assert_eq!(typed("  a\0b\u{1b}[31m\r\n\tc\u{85}灰"), "  ab[31m\n\tc灰");
+    }
 
     #[test]
     fn a_slug_keeps_letters_of_any_script() {

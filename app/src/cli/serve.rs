@@ -34,6 +34,9 @@ pub(super) async fn run(url: &DatabaseUrl, args: ServeArgs) -> anyhow::Result<()
         Some(address) => Some(bind(*address, "--metrics-listen", admin(&app)).await?),
         None => None,
     };
+    if let Some(admin) = &admin {
+        tracing::info!(address = %admin.address()?, "metrics at http://{}/metrics", admin.address()?);
+    }
     let version = &app.options.version;
     tracing::info!(%version, address = %server.address()?, "version {version} serves http://{}", server.address()?);
     if let Some(after) = faults.fault_crash_after {
@@ -131,6 +134,7 @@ async fn bind(address: std::net::SocketAddr, flag: &str, router: Router) -> anyh
 fn admin(app: &Shared) -> Router {
     let metrics = |State(app): State<Shared>| async move {
         app.metrics.views_waiting.set(app.views.waiting());
+        app.metrics.pools(&app.store.pools());
         match app.metrics.text() {
             Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
             Err(error) => (axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),

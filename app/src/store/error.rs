@@ -49,6 +49,10 @@ impl From<sqlx::Error> for StoreError {
             E::Database(inner) if inner.is_unique_violation() => {
                 Self::Duplicate(inner.constraint().unwrap_or("a row with this name").to_owned())
             }
+            // Character not in repertoire: PostgreSQL keeps every text but one with NUL.
+            E::Database(inner) if inner.code().is_some_and(|code| code == "22021") => {
+                Self::Refused("a text can't hold the character NUL")
+            }
             E::Database(inner) if inner.code().is_some_and(|code| is_passing(&code)) => {
                 Self::Unavailable(error)
             }

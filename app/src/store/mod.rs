@@ -63,6 +63,19 @@ pub(crate) enum Db {
     Postgres(PgPool),
 }
 
+/// How full a pool is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolState {
+    /// `read` and `write` with SQLite, `all` with PostgreSQL.
+    pub name: &'static str,
+    /// Open connections.
+    pub open: u32,
+    /// Those that wait for work.
+    pub idle: usize,
+    /// As many as there may be.
+    pub max: u32,
+}
+
 /// Rows of a statement as a vector of a `FromRow` type.
 macro_rules! fetch_all {
     ($store:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
@@ -155,6 +168,21 @@ impl Store {
         let row: Option<(i64,)> =
             fetch_optional!(self, "SELECT value FROM site_state WHERE name = 'content_version'")?;
         Ok(row.map_or(0, |(value,)| value))
+    }
+
+    /// Connections of each pool.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolState> {
+        let state = |name, open: u32, idle: usize, max: u32| PoolState { name, open, idle, max };
+        let of = |name, pool: &SqlitePool| {
+            state(name, pool.size(), pool.num_idle(), pool.options().get_max_connections())
+        };
+        match &self.db {
+            Db::Sqlite { read, write } => vec![of("read", read), of("write", write)],
+            Db::Postgres(pool) => {
+                vec![state("all", pool.size(), pool.num_idle(), pool.options().get_max_connections())]
+            }
+        }
     }
 
     /// Closes the pools after the statements under way.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
@@ -96,7 +97,13 @@ impl Store {
         let pool = || {
             SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None)
         };
-        let write = pool().max_connections(1).connect_with(options.clone()).await?;
+        // A full disk makes SQLite end the transaction by itself; the connection then believes for ever that it is
+        // inside one, and nothing could be written until the process is started again.
+        let write = pool()
+            .max_connections(1)
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(options.clone())
+            .await?;
         let read =
             pool().max_connections(SQLITE_READERS_MAX).connect_lazy_with(options.pragma("query_only", "on"));
         Ok(Self { db: Db::Sqlite { read, write } })

@@ -7,6 +7,9 @@ use super::{
 };
 use crate::text;
 
+/// Authors who may save a post under the same title at the same moment.
+const SLUG_ROUNDS_MAX: usize = 20;
+
 /// A post or a page with everything that its own page shows.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Post {
@@ -247,6 +250,17 @@ impl Store {
     /// # Errors
     /// When the database is away.
     pub async fn create_post(&self, draft: &Draft, author: i64, now: i64) -> Result<Saved, StoreError> {
+        // Somebody may take the free slug before it is written; every round one of those who race has won.
+        for _ in 0..SLUG_ROUNDS_MAX {
+            match self.try_create(draft, author, now).await {
+                Err(StoreError::Duplicate(_)) => {}
+                done => return done,
+            }
+        }
+        Err(StoreError::Duplicate(draft.slug.clone()))
+    }
+
+    async fn try_create(&self, draft: &Draft, author: i64, now: i64) -> Result<Saved, StoreError> {
         let slug = self.free_slug(draft, 0).await?;
         let (status, published_at) = publication(draft.publication);
         let summary = summary(draft);

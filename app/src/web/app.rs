@@ -93,6 +93,8 @@ pub(crate) struct Site {
     pub(crate) pages: Vec<PageLink>,
     /// The content that this was read from.
     pub(crate) content_version: i64,
+    /// When this process first saw that content.
+    pub(crate) seen_at: i64,
     next_publication: Option<i64>,
 }
 
@@ -166,6 +168,7 @@ impl App {
             pages: self.store.pages(now).await?,
             next_publication: self.store.next_publication(now).await?,
             content_version,
+            seen_at: now,
             settings,
             time_zone,
         })

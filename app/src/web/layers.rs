@@ -36,6 +36,7 @@ const DETAIL_BYTES_MAX: usize = 4 << 10;
 pub(crate) fn wrap(routes: Router<Shared>, app: &Shared) -> Router {
     routes
         .layer(CsrfLayer::new())
+        .layer(from_fn(refuse_nul))
         .layer(from_fn_with_state(app.clone(), inject_faults))
         .layer(from_fn(secure))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.options.request_timeout))
@@ -143,6 +144,14 @@ async fn secure(request: Request, next: Next) -> Response {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// No name of ours holds NUL, and PostgreSQL would call the question an error of the server.
+async fn refuse_nul(request: Request, next: Next) -> Response {
+    if request.uri().path().contains("%00") {
+        return Error::BadRequest("The address holds the character NUL (%00).".to_owned()).into_response();
+    }
+    next.run(request).await
 }
 
 /// Pages fail or wait as the flags say; probes and assets never do.

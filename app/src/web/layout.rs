@@ -5,7 +5,6 @@ use std::sync::Arc;
 use askama::Template;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use jiff::civil::Weekday;
 
 use super::app::{Shared, Site};
 use super::error::Error;
@@ -140,16 +139,14 @@ impl Layout {
         }
     }
 
-    /// Date, weekday and time, for a tooltip.
+    /// Date and time: `2026 年 3 月 1 日 08:00`, `1 March 2026, 08:00`.
     #[must_use]
     pub(crate) fn moment(&self, seconds: &i64) -> String {
         let Some(site) = &self.site else { return String::new() };
-        let at = site.zoned(*seconds);
+        let time = site.zoned(*seconds).strftime("%H:%M");
         match self.lang {
-            Lang::Zh => {
-                format!("{} {} {}", at.strftime("%Y-%m-%d"), weekday_zh(at.weekday()), at.strftime("%H:%M"))
-            }
-            Lang::En => at.strftime("%A, %Y-%m-%d %H:%M").to_string(),
+            Lang::Zh => format!("{} {time}", self.date(seconds)),
+            Lang::En => format!("{}, {time}", self.date(seconds)),
         }
     }
 
@@ -187,6 +184,8 @@ pub(crate) fn html(template: &impl Template) -> Result<Response, Error> {
 struct ErrorPage<'a> {
     l: Layout,
     help: &'a str,
+    /// What stands in the search field: words of an address that leads nowhere.
+    words: String,
 }
 
 /// A page that says what went wrong; it needs no database.
@@ -198,17 +197,19 @@ pub(crate) fn error_page(
     manner: &Manner,
     (title, help): (&str, &str),
 ) -> Result<String, askama::Error> {
-    ErrorPage { l: Layout::bare(app, manner, title.to_owned()).unlisted(), help }.render()
+    let words = if title == manner.text().error_404 { words_of(&manner.here) } else { String::new() };
+    ErrorPage { l: Layout::bare(app, manner, title.to_owned()).unlisted(), help, words }.render()
 }
 
-fn weekday_zh(day: Weekday) -> &'static str {
-    match day {
-        Weekday::Monday => "周一",
-        Weekday::Tuesday => "周二",
-        Weekday::Wednesday => "周三",
-        Weekday::Thursday => "周四",
-        Weekday::Friday => "周五",
-        Weekday::Saturday => "周六",
-        Weekday::Sunday => "周日",
-    }
+/// `/posts/a-b?x` → `a b`.
+fn words_of(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or("");
+    let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("");
+    let plain = percent_encoding::percent_decode_str(last).decode_utf8_lossy();
+    plain
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(8)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

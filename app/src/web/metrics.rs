@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::store::PoolState;
 
 /// The metrics of one process.
 #[derive(Debug)]
@@ -10,6 +14,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     duration: HistogramVec,
     requests: IntCounterVec,
+    connections: IntGaugeVec,
     /// Requests being answered.
     pub(crate) in_flight: IntGauge,
     /// Page views that were counted and are not yet in the database.
@@ -37,7 +42,14 @@ impl Metrics {
         let in_flight = IntGauge::new("http_requests_in_flight", "Requests being answered.")?;
         let views_waiting =
             IntGauge::new("blog_views_waiting", "Counted page views not yet in the database.")?;
-        let build = prometheus::IntGaugeVec::new(
+        let connections = IntGaugeVec::new(
+            Opts::new(
+                "blog_database_connections",
+                "Connections of a pool: open, idle, and the most there may be.",
+            ),
+            &["pool", "state"],
+        )?;
+        let build = IntGaugeVec::new(
             Opts::new("blog_build_info", "1; the labels name the running version and the schema it knows."),
             &["version", "schema"],
         )?;
@@ -46,8 +58,9 @@ impl Metrics {
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(in_flight.clone()))?;
         registry.register(Box::new(views_waiting.clone()))?;
+        registry.register(Box::new(connections.clone()))?;
         registry.register(Box::new(build))?;
-        Ok(Self { registry, duration, requests, in_flight, views_waiting })
+        Ok(Self { registry, duration, requests, connections, in_flight, views_waiting })
     }
 
     /// Counts one answered request; `path` is the route's pattern, so that labels stay few.
@@ -61,6 +74,18 @@ impl Metrics {
         let status = std::str::from_utf8(&digits).unwrap_or("000");
         self.duration.with_label_values(&[method, path, status]).observe(took.as_secs_f64());
         self.requests.with_label_values(&[status]).inc();
+    }
+
+    /// Takes the pools as they are now.
+    pub(crate) fn pools(&self, pools: &[PoolState]) {
+        for pool in pools {
+            let idle = i64::try_from(pool.idle).unwrap_or(i64::MAX);
+            for (state, count) in
+                [("open", i64::from(pool.open)), ("idle", idle), ("max", i64::from(pool.max))]
+            {
+                self.connections.with_label_values(&[pool.name, state]).set(count);
+            }
+        }
     }
 
     /// Everything in Prometheus' text format.

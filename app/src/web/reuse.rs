@@ -16,7 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use super::app::Shared;
+use super::app::{Shared, now};
 use super::visitor::{Manner, SESSION_COOKIE, cookie};
 
 /// A larger page is not kept.
@@ -102,7 +102,8 @@ pub(crate) async fn reuse(State(app): State<Shared>, request: Request, next: Nex
     let Some(site) = site else { return next.run(request).await };
     let key = key(&app, &request, site.stamp());
     let etag = format!("W/\"{key:016x}\"");
-    let has_it = request.headers().get(header::IF_NONE_MATCH).is_some_and(|value| matches(value, &etag));
+    let modified = last_modified(site.seen_at, now());
+    let has_it = has_it(request.headers(), &etag, modified.as_ref());
     let agent = request
         .headers()
         .get(header::USER_AGENT)
@@ -119,7 +120,28 @@ pub(crate) async fn reuse(State(app): State<Shared>, request: Request, next: Nex
     if let Some(ViewOf(post)) = kept.view {
         app.views.count(post, &agent);
     }
-    kept.answer(if has_it { StatusCode::NOT_MODIFIED } else { StatusCode::OK })
+    let mut response = kept.answer(if has_it { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    if let Some(modified) = modified {
+        response.headers_mut().insert(header::LAST_MODIFIED, modified);
+    }
+    response
+}
+
+/// The moment at which this process first saw the content; for readers of feeds that know no `ETag`. A second that is
+/// not over yet could still bring another change under the same name, so it is not told.
+fn last_modified(seen_at: i64, now: i64) -> Option<HeaderValue> {
+    let at = jiff::Timestamp::from_second(seen_at).ok().filter(|_| seen_at < now)?;
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
+    HeaderValue::from_str(&text).ok()
+}
+
+/// Whether the client has this very page. `If-Modified-Since` counts only without `If-None-Match` (RFC 9110, section
+/// 13.1.3), and only as the exact text that was sent: another process may have seen the content at another moment.
+fn has_it(headers: &HeaderMap, etag: &str, modified: Option<&HeaderValue>) -> bool {
+    match headers.get(header::IF_NONE_MATCH) {
+        Some(tags) => matches(tags, etag),
+        None => modified.is_some() && headers.get(header::IF_MODIFIED_SINCE) == modified,
+    }
 }
 
 /// A page with its `ETag`, kept; anything else than a page that everybody may see comes back as it is.
@@ -163,8 +185,8 @@ fn matches(header: &HeaderValue, etag: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kept, PageCache, matches};
-    use axum::http::{HeaderMap, HeaderValue};
+    use super::{Kept, PageCache, has_it, last_modified, matches};
+    use axum::http::{HeaderMap, HeaderValue, header};
     use bytes::Bytes;
 
     fn page(bytes: usize) -> Kept {
@@ -184,6 +206,18 @@ mod tests {
         let none = PageCache::new(0);
         none.put(1, page(10));
         assert!(none.get(1).is_none());
+    }
+
+    #[test]
+    fn a_moment_counts_when_its_second_is_over_and_no_tag_says_otherwise() {
+        assert_eq!(last_modified(1_700_000_000, 1_700_000_000), None);
+        let at = last_modified(1_700_000_000, 1_700_000_001).unwrap();
+        assert_eq!(at, "Tue, 14 Nov 2023 22:13:20 GMT");
+        let mut headers = HeaderMap::new();
+        headers.insert(header::IF_MODIFIED_SINCE, at.clone());
+        assert!(has_it(&headers, "W/\"a\"", Some(&at)) && !has_it(&headers, "W/\"a\"", None));
+        headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("W/\"b\""));
+        assert!(!has_it(&headers, "W/\"a\"", Some(&at)));
     }
 
     #[test]

@@ -31,12 +31,20 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: axum::http::HeaderMap,
     pub(crate) body: String,
+    /// Bytes of the body as they were sent.
+    pub(crate) bytes: usize,
 }
 
 impl Answer {
     /// A header's value, or empty.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// All values of a header.
+    pub(crate) fn headers(&self, name: &str) -> String {
+        let values: Vec<_> = self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect();
+        values.join(", ")
     }
 }
 
@@ -73,6 +81,14 @@ impl TestBlog {
         let store = sqlite(folder.path()).await;
         let app = App::new(store, options).unwrap();
         Self { router: router(&app), app, folder, cookie: None }
+    }
+
+    /// An empty blog on a database that is there.
+    pub(crate) async fn on(url: &DatabaseUrl, options: Options) -> Self {
+        let store = Store::create(url).await.unwrap();
+        store.migrate().await.unwrap();
+        let app = App::new(store, options).unwrap();
+        Self { router: router(&app), app, folder: tempfile::tempdir().unwrap(), cookie: None }
     }
 
     /// A blog with example posts.
@@ -122,6 +138,7 @@ impl TestBlog {
         Answer {
             status: parts.status,
             headers: parts.headers,
+            bytes: body.len(),
             body: String::from_utf8_lossy(&body).into_owned(),
         }
     }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
+use crate::links::absolute;
 use crate::store::{Filter, From, Post, Window};
 use crate::text::url_segment;
 use crate::web::app::{Shared, now};
@@ -91,10 +92,11 @@ async fn entries(app: &Shared, origin: &str) -> Result<Vec<Entry>, Error> {
     let mut entries = Vec::with_capacity(page.posts.len());
     for card in page.posts {
         let Some(post) = app.store.post(card.id).await? else { continue };
+        let link = format!("{origin}/posts/{}", url_segment(&post.slug));
         let at = Timestamp::from_second(card.published_at).unwrap_or(Timestamp::UNIX_EPOCH);
         entries.push(Entry {
-            link: format!("{origin}/posts/{}", url_segment(&post.slug)),
-            html: app.rendered.get(&post).html.clone(),
+            html: absolute(&app.rendered.get(&post).html, origin, &link),
+            link,
             at: card.published_at,
             rfc2822: rfc2822::to_string(&at.to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default(),
             post,
@@ -104,7 +106,10 @@ async fn entries(app: &Shared, origin: &str) -> Result<Vec<Entry>, Error> {
 }
 
 /// A text of a type, checked again by whoever keeps it.
-pub(super) fn typed(content_type: &'static str, body: String) -> Response {
+pub(super) fn typed(content_type: &'static str, mut body: String) -> Response {
+    // XML has no way to write most control characters, not even escaped (XML 1.0, section 2.2): one of them in a
+    // title would break the feed for everybody.
+    body.retain(|c| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}') || matches!(c, '\n' | '\t'));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, no-cache")),

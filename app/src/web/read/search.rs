@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::snippet::{Piece, mark, snippet};
 use crate::store::PostCard;
-use crate::text::{shorten, url_segment};
+use crate::text::{shorten, typed, url_segment};
 use crate::web::app::{Shared, now};
 use crate::web::error::Error;
 use crate::web::layout::{Layout, html};
@@ -51,7 +51,7 @@ pub(crate) async fn search(
     Query(ask): Query<Ask>,
     visitor: Visitor,
 ) -> Result<Response, Error> {
-    let query: String = ask.q.trim().chars().take(QUERY_CHARS_MAX).collect();
+    let query: String = typed(ask.q.trim()).chars().take(QUERY_CHARS_MAX).collect();
     let page = ask.page.min(PAGES_MAX - 1);
     let layout = Layout::new(&app, &visitor, visitor.manner.text().search_results).await?.unlisted();
     let offset = i64::try_from(page * PAGE).unwrap_or(0);

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::store::{CommentStatus, NewComment, Role};
-use crate::text::url_segment;
+use crate::text::{typed, url_segment};
 use crate::web::app::{Shared, now};
 use crate::web::error::Error;
 use crate::web::i18n::Lang;
@@ -63,15 +63,16 @@ pub(crate) async fn create(
 }
 
 fn comment(visitor: &Visitor, form: &CommentForm, post_id: i64, status: CommentStatus) -> NewComment {
-    let name = visitor.user.as_ref().map_or(form.name.trim(), |user| &user.display_name);
+    let name =
+        visitor.user.as_ref().map_or_else(|| typed(form.name.trim()), |user| user.display_name.clone());
     NewComment {
         post_id,
         parent_id: form.parent.parse().ok(),
         user_id: visitor.user.as_ref().map(|user| user.id),
-        author_name: name.to_owned(),
-        author_email: form.email.trim().to_owned(),
-        author_url: form.url.trim().to_owned(),
-        body: form.body.trim().replace("\r\n", "\n"),
+        author_name: name,
+        author_email: typed(form.email.trim()),
+        author_url: typed(form.url.trim()),
+        body: typed(form.body.trim()),
         status,
         address: visitor.address.to_string(),
     }
@@ -81,7 +82,7 @@ fn comment(visitor: &Visitor, form: &CommentForm, post_id: i64, status: CommentS
 fn problem(visitor: &Visitor, form: &CommentForm, open: bool) -> Option<String> {
     let zh = visitor.manner.lang == Lang::Zh;
     let say = |chinese: String, english: String| Some(if zh { chinese } else { english });
-    let (name, body) = (form.name.trim().chars().count(), form.body.trim().chars().count());
+    let (name, body) = (typed(form.name.trim()).chars().count(), typed(form.body.trim()).chars().count());
     let url = form.url.trim();
     if !open {
         return Some(visitor.manner.text().comments_closed.to_owned());

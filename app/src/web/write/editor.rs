@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use crate::store::{Autosave, Draft, Post, Publication, StoreError};
+use crate::text::typed;
 use crate::web::app::{Shared, Site, now};
 use crate::web::error::Error;
 use crate::web::i18n::Lang;
@@ -38,6 +39,9 @@ pub(crate) struct EditorForm {
     tags: String,
     #[serde(default)]
     cover: String,
+    /// `page` for a page, which stands outside lists and feeds; only a new post may choose.
+    #[serde(default)]
+    kind: String,
     #[serde(default)]
     comments_open: String,
     #[serde(default)]
@@ -247,6 +251,7 @@ fn filled(site: &Site, post: &Post) -> EditorForm {
         category: post.category.clone(),
         tags: post.tags().iter().map(|tag| tag.name).collect::<Vec<_>>().join(", "),
         cover: post.cover.clone(),
+        kind: post.kind.clone(),
         comments_open: if post.comments_open == 1 { "on" } else { "" }.to_owned(),
         publish_at: post
             .published_at
@@ -261,15 +266,14 @@ fn filled(site: &Site, post: &Post) -> EditorForm {
 fn draft(site: &Site, visitor: &Visitor, form: &EditorForm, old: Option<&Post>) -> Result<Draft, String> {
     let say =
         |zh: &str, en: &str| if visitor.manner.lang == Lang::Zh { zh.to_owned() } else { en.to_owned() };
-    let title = form.title.trim();
+    let title = typed(form.title.trim());
     if title.is_empty() || title.chars().count() > TITLE_CHARS_MAX {
         return Err(say("标题要有 1 到 200 个字。", "A title has 1 to 200 characters."));
     }
     if form.body.len() > BODY_BYTES_MAX {
         return Err(say("正文不能超过 2 MiB。", "A text has at most 2 MiB."));
     }
-    let tags: Vec<String> = form
-        .tags
+    let tags: Vec<String> = typed(&form.tags)
         .split([',', '，', '、', '\n'])
         .map(|tag| tag.split_whitespace().collect::<Vec<_>>().join(" "))
         .filter(|tag| !tag.is_empty())
@@ -282,12 +286,15 @@ fn draft(site: &Site, visitor: &Visitor, form: &EditorForm, old: Option<&Post>) 
         return Err(say("封面要写图片库里的文件名。", "A cover is the name of a file from the pictures."));
     }
     Ok(Draft {
-        kind: if old.is_some_and(|post| !post.is_post()) { "page" } else { "post" },
-        slug: form.slug.trim().to_owned(),
-        title: title.to_owned(),
-        summary: form.summary.trim().to_owned(),
-        body: form.body.replace("\r\n", "\n"),
-        category: form.category.split_whitespace().collect::<Vec<_>>().join(" "),
+        kind: match old.map_or(form.kind.as_str(), |post| &post.kind) {
+            "page" => "page",
+            _ => "post",
+        },
+        slug: typed(form.slug.trim()),
+        title,
+        summary: typed(form.summary.trim()),
+        body: typed(&form.body),
+        category: typed(form.category.trim()).split_whitespace().collect::<Vec<_>>().join(" "),
         tags,
         cover: cover.to_owned(),
         comments_open: !form.comments_open.is_empty(),

@@ -8,10 +8,10 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
-use crate::web::EDITOR_BYTES_MAX;
 use crate::web::app::Shared;
 use crate::web::layout::Layout;
 use crate::web::visitor::Manner;
+use crate::web::{EDITOR_BYTES_MAX, FORM_BYTES_MAX};
 
 #[derive(Template)]
 #[template(path = "kept.html")]
@@ -41,7 +41,8 @@ async fn keep(State(app): State<Shared>, request: Request, next: Next) -> Respon
     }
     let manner = Manner::of(&app, request.headers(), request.uri());
     let (parts, body) = request.into_parts();
-    let Ok(bytes) = to_bytes(body, EDITOR_BYTES_MAX).await else {
+    let bytes_max = if parts.uri.path().starts_with("/desk") { EDITOR_BYTES_MAX } else { FORM_BYTES_MAX };
+    let Ok(bytes) = to_bytes(body, bytes_max).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let path = parts.uri.path().to_owned();

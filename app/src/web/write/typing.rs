@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::editor::own;
 use crate::markdown::render_post;
 use crate::store::Autosave;
+use crate::text;
 use crate::web::app::{Shared, now};
 use crate::web::error::Error;
 use crate::web::layout::{Layout, html};
@@ -49,8 +50,12 @@ pub(crate) async fn autosave(
     if typed.post != 0 {
         own(&app, &visitor, typed.post).await?;
     }
-    let kept =
-        Autosave { base_version: typed.version, title: typed.title, body: typed.body, saved_at: now() };
+    let kept = Autosave {
+        base_version: typed.version,
+        title: text::typed(&typed.title),
+        body: text::typed(&typed.body),
+        saved_at: now(),
+    };
     app.store.autosave(me.id, typed.post, &kept).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
