@@ -5,7 +5,7 @@ use crate::{
     origin,
     peer::{H1_PORT, Peer},
     plan::Places,
-    process::{self, Process},
+    process::{self, PROXY_CORE, Process},
 };
 use anyhow::Context;
 use clap::Args;
@@ -52,7 +52,7 @@ fn count(peer: &Peer, path: &str, (rounds, places): (usize, &Places)) -> anyhow:
     let mut command = options.to_vec();
     command.push(format!("--callgrind-out-file={}", out.display()));
     command.extend(peer.command.iter().cloned());
-    let mut process = Process::start(&command, H1_PORT)?;
+    let mut process = Process::start(&command, H1_PORT, PROXY_CORE)?;
     let mut driver = Driver::connect(H1_PORT, path, CONNECTIONS)?;
     for _ in 0..rounds {
         driver.touch()?;

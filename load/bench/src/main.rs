@@ -13,6 +13,7 @@ mod plan;
 mod process;
 mod report;
 mod rounds;
+mod scale;
 mod scenario;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +32,8 @@ enum Command {
     Run(Plan),
     /// Instructions per request in user space, counted by Callgrind.
     Instructions(instructions::Counting),
+    /// The router with one and with two workers on both cores: throughput, and how exact the split is.
+    Scale(plan::Places),
     /// The floor: copies bytes between a client and an origin and understands nothing.
     Floor,
 }
@@ -39,6 +42,7 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Run(plan) => rounds::run(&plan),
         Command::Instructions(counting) => instructions::run(&counting),
+        Command::Scale(places) => scale::run(&places),
         Command::Floor => floor::run(peer::H1_PORT, origin::PORTS),
     }
 }

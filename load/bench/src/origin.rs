@@ -6,6 +6,7 @@ use anyhow::Context;
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     thread,
 };
 
@@ -14,6 +15,9 @@ pub const PORTS: [u16; 3] = [18_900, 18_901, 18_902];
 
 /// The path of the large answer; every other path gets the tiny one.
 pub const LARGE: &str = "/64k";
+
+/// Requests that came to each of [`PORTS`].
+static REQUESTS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 const LARGE_BYTES: usize = 64 * 1024;
 
@@ -28,6 +32,8 @@ struct Origin {
 
 struct Client {
     stream: TcpStream,
+    /// The place of its port in [`PORTS`].
+    replica: usize,
     /// The part of a head that has come so far.
     head: Vec<u8>,
     /// What is not written yet.
@@ -46,6 +52,12 @@ pub fn start() -> anyhow::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// Requests so far: all of them, and those to the canary.
+pub fn requests() -> (u64, u64) {
+    let [first, second, canary] = REQUESTS.each_ref().map(|count| count.load(Relaxed));
+    (first + second + canary, canary)
 }
 
 fn answer(body: &str) -> Vec<u8> {
@@ -88,7 +100,8 @@ impl Origin {
         let is_ready = stream.set_nonblocking(true).is_ok()
             && stream.set_nodelay(true).is_ok()
             && self.events.add(&stream, place + PORTS.len(), Interest::IN).is_ok();
-        let client = Client { stream, head: Vec::new(), left: Vec::new(), interest: Interest::IN };
+        let client =
+            Client { stream, replica: number, head: Vec::new(), left: Vec::new(), interest: Interest::IN };
         let client = is_ready.then_some(client);
         match self.clients.get_mut(place) {
             Some(slot) => *slot = client,
@@ -139,6 +152,9 @@ impl Client {
             *from = end + 4;
             head
         }) {
+            if let Some(count) = REQUESTS.get(self.replica) {
+                count.fetch_add(1, Relaxed);
+            }
             let is_large = head.get(4..).is_some_and(|target| target.starts_with(LARGE.as_bytes()));
             let answer = if is_large { large } else { tiny };
             let written = if self.left.is_empty() { self.stream.write(answer).unwrap_or(0) } else { 0 };

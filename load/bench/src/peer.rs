@@ -39,7 +39,7 @@ pub fn all(bench: &Path, build: &Path) -> Vec<Peer> {
                 "{router} --workers 1 --listen 127.0.0.1:{H1_PORT} --admin-listen 127.0.0.1:{ADMIN_PORT} \
                  --routes {routes} --log error --drain-delay 0s"
             ),
-            None,
+            Some(H1_PORT),
         ),
         peer("haproxy", format!("haproxy -db -q -f {}", config("haproxy.cfg")), Some(H2_PORT)),
         peer("nginx", format!("nginx -p {} -c {}", build.display(), config("nginx.conf")), Some(H2_PORT)),

@@ -13,8 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The core of the proxies; load and origin have the other one.
-pub const PROXY_CORE: usize = 0;
+/// The core of the proxies, as taskset names it; load and origin have the other one.
+pub const PROXY_CORE: &str = "0";
 pub const LOAD_CORE: usize = 1;
 
 /// A child that ends with its owner.
@@ -33,10 +33,10 @@ pub fn pin_to(core: usize) -> anyhow::Result<()> {
 // === impl Process ===
 
 impl Process {
-    /// Starts `command` on the core of the proxies and waits until `port` is open.
-    pub fn start(command: &[String], port: u16) -> anyhow::Result<Self> {
+    /// Starts `command` on `cores` and waits until `port` is open.
+    pub fn start(command: &[String], port: u16, cores: &str) -> anyhow::Result<Self> {
         let mut started = Command::new("taskset");
-        started.arg("-c").arg(PROXY_CORE.to_string()).args(command);
+        started.arg("-c").arg(cores).args(command);
         let child = started.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let mut process = Self(child.with_context(|| format!("{command:?}"))?);
         let begin = Instant::now();

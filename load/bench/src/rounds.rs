@@ -4,7 +4,7 @@ use crate::{
     origin,
     peer::{H1_PORT, Peer},
     plan::Plan,
-    process::{self, Process},
+    process::{self, PROXY_CORE, Process},
     report::Report,
     scenario::Scenario,
 };
@@ -39,7 +39,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<()> {
 }
 
 fn measure(scenario: Scenario, peer: &Peer, (seconds, rate): (f64, f64), report: &mut Report) {
-    let measured = Process::start(&peer.command, H1_PORT)
+    let measured = Process::start(&peer.command, H1_PORT, PROXY_CORE)
         .and_then(|process| scenario.measure((peer, &process), Duration::from_secs_f64(seconds), rate));
     match measured {
         Ok(Some(figures)) => report.add(scenario, peer.name, &figures),

@@ -6,6 +6,7 @@ pub mod control;
 mod downstream;
 mod exchange;
 pub mod lifecycle;
+mod lines;
 pub mod listen;
 pub mod metrics;
 pub mod routes;

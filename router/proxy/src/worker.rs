@@ -59,6 +59,8 @@ pub(crate) struct Worker {
     pub(crate) h2: RefCell<h2::Pool>,
     pub(crate) rng: RefCell<SmallRng>,
     pub(crate) timers: Rc<Timers>,
+    /// The time as `Date` tells it, kept by [`sweep`].
+    pub(crate) date: Cell<[u8; 29]>,
 }
 
 /// How often idle upstream connections are looked after.
@@ -89,6 +91,7 @@ async fn run(listeners: Listeners, shared: Shared) -> io::Result<()> {
         h2: RefCell::default(),
         rng: RefCell::new(SmallRng::seed_from_u64(rand::random())),
         timers: Rc::new(Timers::new()),
+        date: Cell::new(date()),
     });
     tokio::task::spawn_local(sweep(Rc::clone(&worker)));
     tokio::task::spawn_local({
@@ -156,5 +159,12 @@ async fn sweep(worker: Rc<Worker>) {
         interval.tick().await;
         worker.pool.borrow_mut().sweep();
         worker.h2.borrow_mut().sweep();
+        worker.date.set(date());
     }
+}
+
+/// The time in the format of RFC 9110 §5.6.7, which is always 29 bytes long.
+fn date() -> [u8; 29] {
+    let text = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    text.as_bytes().try_into().unwrap_or(*b"Thu, 01 Jan 1970 00:00:00 GMT")
 }

@@ -119,6 +119,11 @@ impl Client {
         self.busy.get() == 0 && self.reading.get().is_none_or(|(stage, _)| stage == Stage::Head)
     }
 
+    /// Whoever reads from here on counts requests from zero.
+    pub(super) fn begins_anew(&self) {
+        self.answered.set(0);
+    }
+
     /// Whether the answer to the request that was counted last ends the connection.
     pub(crate) fn is_last(&self) -> bool {
         self.requests.get() >= REQUESTS_MAX

@@ -3,6 +3,7 @@ use super::{
     gate::{self, Stage},
     h2,
     io::Io,
+    simple::{self, Next},
     transport::Transport,
 };
 use crate::{exchange, lifecycle::Phase, listen::Entry, worker::Worker};
@@ -12,7 +13,7 @@ use std::{
     future::poll_fn,
     io,
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
 };
@@ -114,7 +115,19 @@ fn poll_protocol(
     }
 }
 
-async fn http1<S: Transport>(client: Rc<Client>, stream: S, input: BytesMut) -> Result<(), Ended> {
+async fn http1<S: Transport>(client: Rc<Client>, mut stream: S, mut input: BytesMut) -> Result<(), Ended> {
+    let next = {
+        let mut simple = pin!(simple::serve(&client, &mut stream, &mut input));
+        poll_fn(|cx| poll_until_expired(simple.as_mut(), &client, cx)).await?
+    };
+    if next == Next::Close {
+        return Ok(());
+    }
+    // What is less usual is boxed, so that other connections have no room for it.
+    Box::pin(by_hyper(client, stream, input)).await
+}
+
+async fn by_hyper<S: Transport>(client: Rc<Client>, stream: S, input: BytesMut) -> Result<(), Ended> {
     let io = Io::new(stream, input, Rc::clone(&client));
     let service = service_fn({
         let client = Rc::clone(&client);
@@ -132,7 +145,7 @@ async fn http1<S: Transport>(client: Rc<Client>, stream: S, input: BytesMut) -> 
             closing = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
-        poll_until_expired(&mut connection, &client, cx)
+        poll_until_expired(Pin::new(&mut connection), &client, cx)
     })
     .await?;
     let parts = connection.into_parts();
@@ -147,13 +160,13 @@ async fn http1<S: Transport>(client: Rc<Client>, stream: S, input: BytesMut) -> 
     Ok(())
 }
 
-fn poll_until_expired<C: Future<Output = hyper::Result<()>> + Unpin>(
-    connection: &mut C,
+fn poll_until_expired<T, E: Into<Ended>>(
+    serving: Pin<&mut impl Future<Output = Result<T, E>>>,
     client: &Client,
     cx: &mut Context<'_>,
-) -> Poll<Result<(), Ended>> {
-    match Pin::new(connection).poll(cx) {
-        Poll::Ready(result) => Poll::Ready(result.map_err(Ended::Http)),
+) -> Poll<Result<T, Ended>> {
+    match serving.poll(cx) {
+        Poll::Ready(result) => Poll::Ready(result.map_err(Into::into)),
         Poll::Pending => client.poll_expired(cx).map(|()| Err(Ended::Slow)),
     }
 }

@@ -5,6 +5,7 @@ mod connection;
 pub(crate) mod gate;
 mod h2;
 mod io;
+mod simple;
 mod transport;
 mod tunnel;
 mod upload;

@@ -13,6 +13,7 @@ mod mirror;
 mod record;
 mod run;
 
+pub(crate) use body::Body;
 pub(crate) use forward::is_hop_by_hop;
 pub(crate) use record::Record;
-pub(crate) use run::handle;
+pub(crate) use run::{handle, handle_simple};

@@ -56,19 +56,30 @@ pub(crate) async fn handle(
     client: Rc<Client>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let version = request.version();
-    let response = respond(&client, request).await;
+    let (parts, body) = request.into_parts();
+    let version = parts.version;
+    let response = respond(&client, parts, Some(body)).await;
+    Ok(finished(&client, response, version))
+}
+
+/// Answers one request of HTTP/1.1 that has no body.
+pub(crate) async fn handle_simple(client: Rc<Client>, parts: request::Parts) -> Response<Body> {
+    let response = respond(&client, parts, None).await;
+    finished(&client, response, Version::HTTP_11)
+}
+
+fn finished(client: &Client, response: Response<Body>, version: Version) -> Response<Body> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(response);
+        return response;
     }
     client.stays_http();
     let is_last = client.worker.phase.get() >= Phase::Draining || client.is_last();
-    Ok(if is_last { answer::last(response, version) } else { response })
+    if is_last { answer::last(response, version) } else { response }
 }
 
-async fn respond(client: &Rc<Client>, request: Request<Incoming>) -> Response<Body> {
+async fn respond(client: &Rc<Client>, mut parts: request::Parts, body: Option<Incoming>) -> Response<Body> {
     let busy = client.busy();
-    let (mut parts, body) = request.into_parts();
+    let body = body.filter(|body| !body.is_end_stream());
     if let Some(Refusal { status, why }) = client.refusal(&parts) {
         return answer::last(answer::to(&parts, (status, why), busy), parts.version);
     }
@@ -82,7 +93,7 @@ async fn respond(client: &Rc<Client>, request: Request<Incoming>) -> Response<Bo
     if !filters.is_empty() {
         let prefix = matcher.prefix_of(parts.uri.path()).to_owned();
         asker.rewritten_host = filters.edit_request(&mut parts, &prefix);
-        mirror::send(&client.worker, &parts, (&asker, filters, body.is_end_stream()));
+        mirror::send(&client.worker, &parts, (&asker, filters, body.is_none()));
     }
     Exchange::new(client, (asker, parts, body), &chosen).run(chosen, busy).await
 }
@@ -92,21 +103,21 @@ async fn respond(client: &Rc<Client>, request: Request<Incoming>) -> Response<Bo
 impl Exchange {
     fn new(
         client: &Rc<Client>,
-        (asker, parts, body): (Asker, request::Parts, Incoming),
+        (asker, parts, body): (Asker, request::Parts, Option<Incoming>),
         chosen: &Chosen,
     ) -> Self {
-        let is_empty = body.is_end_stream();
+        let is_empty = body.is_none();
         let worker = Rc::clone(&client.worker);
-        let upload = || match parts.version {
+        let upload = |body| match parts.version {
             Version::HTTP_2 => Upload::of_stream(body, &worker),
             _ => Upload::new(body),
         };
-        let (framing, body) = match () {
-            () if is_empty => (Framing::None, RequestBody::Empty),
-            () if parts.headers.contains_key(header::CONTENT_LENGTH) => {
-                (Framing::Length, RequestBody::Length(upload()))
+        let (framing, body) = match body {
+            None => (Framing::None, RequestBody::Empty),
+            Some(body) if parts.headers.contains_key(header::CONTENT_LENGTH) => {
+                (Framing::Length, RequestBody::Length(upload(body)))
             }
-            () => (Framing::Chunked, RequestBody::Chunked(upload())),
+            Some(body) => (Framing::Chunked, RequestBody::Chunked(upload(body))),
         };
         Self {
             timer: worker.timers.timer(),

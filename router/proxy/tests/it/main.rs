@@ -23,6 +23,8 @@ mod h2_upstream;
 #[cfg(test)]
 mod hygiene;
 #[cfg(test)]
+mod simple;
+#[cfg(test)]
 mod slow;
 #[cfg(test)]
 mod split;

@@ -1,5 +1,6 @@
-use crate::upstream::Trouble;
+use crate::{lines, upstream::Trouble};
 use bytes::{Bytes, BytesMut};
+use httparse::ParserConfig;
 use hyper::{
     HeaderMap, StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -30,48 +31,48 @@ const BYTES_MAX: usize = 64 * 1024;
 impl ResponseHead {
     /// Takes a head from the front of `input`. `None`: it is not all there yet.
     pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Self>, Trouble> {
-        let mut lines = [httparse::EMPTY_HEADER; LINES_MAX];
-        let mut response = httparse::Response::new(&mut lines);
         // httparse takes bare line feeds and empty lines before the response.
         if input.first().is_some_and(|&byte| byte != b'H') {
             return Err(Trouble::Malformed);
         }
-        let length = match response.parse(input) {
-            Ok(httparse::Status::Complete(length)) if length <= BYTES_MAX => length,
-            Ok(httparse::Status::Partial) if input.len() <= BYTES_MAX => return Ok(None),
-            _ => return Err(Trouble::Malformed),
+        let Some(end) = memchr::memmem::find(input, b"\r\n\r\n") else {
+            let is_partial = input.len() <= BYTES_MAX && Self::may_become_one(input);
+            return if is_partial { Ok(None) } else { Err(Trouble::Malformed) };
         };
+        let length = end + 4;
+        if length > BYTES_MAX {
+            return Err(Trouble::Malformed);
+        }
+        let bytes = input.split_to(length).freeze();
+        let mut room = lines::room::<LINES_MAX>();
+        let mut response = httparse::Response::new(&mut []);
+        let parsed =
+            ParserConfig::default().parse_response_with_uninit_headers(&mut response, &bytes, &mut room);
+        if parsed != Ok(httparse::Status::Complete(length)) || has_bare_line_feed(&bytes) {
+            return Err(Trouble::Malformed);
+        }
+        Self::collect(&response, &bytes).map(Some)
+    }
+
+    /// Whether a whole head may begin with `bytes`, in which no head ends.
+    fn may_become_one(bytes: &[u8]) -> bool {
+        let mut room = lines::room::<LINES_MAX>();
+        let mut response = httparse::Response::new(&mut []);
+        let parsed =
+            ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut room);
+        parsed == Ok(httparse::Status::Partial)
+    }
+
+    fn collect(response: &httparse::Response<'_, '_>, bytes: &Bytes) -> Result<Self, Trouble> {
         let code = response.code.and_then(|code| StatusCode::from_u16(code).ok());
         let status = code.filter(|status| status.as_u16() < 600).ok_or(Trouble::Malformed)?;
         let is_http_10 = response.version == Some(0);
-        let base = input.as_ptr().addr();
-        let places = response.headers.iter().map(|line| Place::of(line, base));
-        // The places are offsets into the head, so that the values can share its buffer.
-        let mut placed = [Place::default(); LINES_MAX];
-        let count = response.headers.len();
-        placed.iter_mut().zip(places).for_each(|(slot, place)| *slot = place);
-        let bytes = input.split_to(length).freeze();
-        if has_bare_line_feed(&bytes) {
-            return Err(Trouble::Malformed);
-        }
-        Self::collect(status, is_http_10, &bytes, placed.get(..count).unwrap_or_default()).map(Some)
-    }
-
-    fn collect(
-        status: StatusCode,
-        is_http_10: bool,
-        bytes: &Bytes,
-        places: &[Place],
-    ) -> Result<Self, Trouble> {
-        let headers = HeaderMap::with_capacity(places.len());
+        let headers = HeaderMap::with_capacity(response.headers.len());
         let (length, is_chunked, upgrade) = (None, false, None);
         let mut head = Self { status, headers, length, is_chunked, closes: is_http_10, upgrade };
         let mut named: Vec<HeaderName> = Vec::new();
-        for place in places {
-            let name = bytes.get(place.name.0..place.name.1).unwrap_or_default();
-            let name = HeaderName::from_bytes(name).map_err(|_| Trouble::Malformed)?;
-            let value = HeaderValue::from_maybe_shared(bytes.slice(place.value.0..place.value.1));
-            let value = value.map_err(|_| Trouble::Malformed)?;
+        for line in response.headers.iter() {
+            let (name, value) = lines::line(bytes, line).ok_or(Trouble::Malformed)?;
             head.add(name, value, is_http_10, &mut named)?;
         }
         for name in named {
@@ -121,24 +122,6 @@ impl ResponseHead {
         }
         self.headers.append(name, value);
         Ok(())
-    }
-}
-
-#[derive(Clone, Copy, Default)]
-struct Place {
-    name: (usize, usize),
-    value: (usize, usize),
-}
-
-// === impl Place ===
-
-impl Place {
-    fn of(line: &httparse::Header<'_>, base: usize) -> Self {
-        let range = |start: *const u8, length: usize| (start.addr() - base, start.addr() - base + length);
-        Self {
-            name: range(line.name.as_ptr(), line.name.len()),
-            value: range(line.value.as_ptr(), line.value.len()),
-        }
     }
 }
 

@@ -62,8 +62,8 @@ enum Fate {
 /// Read at once: the usual answer of a page fits.
 const READ_MIN: usize = 4 * 1024;
 
-/// A larger buffer for bodies that are under way.
-const READ_BODY: usize = 64 * 1024;
+/// A larger buffer for bodies that are under way: 64 KiB, which many systems send at once, together with its head.
+const READ_BODY: usize = 72 * 1024;
 
 // === impl Connection ===
 
