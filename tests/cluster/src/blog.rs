@@ -10,14 +10,16 @@ use serde_json::Value;
 use crate::cluster::{Cluster, eventually};
 use crate::http::{self, Readers};
 
+/// What kubectl says of a Deployment that is as it was.
+const UNCHANGED: &str = "deployment.apps/django-blog unchanged";
 const MANIFEST: &str = include_str!("../../../k8s/tutorial.yaml");
 const DATABASE: &str = include_str!("../../../k8s/tutorial-database.yaml");
 /// The NodePort of the manifest.
 const NODE_PORT: u16 = 30080;
 /// Requests a second.
 const RATE: u32 = 20;
-/// After a change of the endpoints kube-proxy may wait for a second before it writes.
-pub const KUBE_PROXY_SYNC: Duration = Duration::from_millis(1500);
+/// After a change of the endpoints kube-proxy may wait for a second before it writes, and be slow at it.
+pub const KUBE_PROXY_SYNC: Duration = Duration::from_millis(2000);
 
 /// The tutorial's Deployment on a cluster.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +57,12 @@ impl<'a> Blog<'a> {
     pub async fn running_as(cluster: &'a Cluster, edits: &[(&str, &str)]) -> anyhow::Result<Self> {
         let blog = Self { cluster };
         blog.database().await?;
-        blog.apply(edits).await?;
+        let told = blog.apply(edits).await?;
         blog.rolled_out().await?;
+        if !told.contains(UNCHANGED) {
+            // Pods of another version may answer until then.
+            tokio::time::sleep(KUBE_PROXY_SYNC).await;
+        }
         eventually(Duration::from_secs(20), async || blog.get_page().await).await?;
         Ok(blog)
     }
@@ -86,12 +92,12 @@ impl<'a> Blog<'a> {
         Ok(())
     }
 
-    /// Applies [`Blog::manifest`].
+    /// Applies [`Blog::manifest`]; what kubectl says.
     ///
     /// # Errors
     /// When the cluster says something else.
-    pub async fn apply(&self, edits: &[(&str, &str)]) -> anyhow::Result<()> {
-        self.cluster.apply(&self.manifest(edits)?).await.map(drop)
+    pub async fn apply(&self, edits: &[(&str, &str)]) -> anyhow::Result<String> {
+        self.cluster.apply(&self.manifest(edits)?).await
     }
 
     /// The tutorial's manifest with the cluster's registry and some edits.

@@ -18,13 +18,13 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The programs of this project.
 pub const OURS: [&str; 4] = ["blog", "router", "promoter", "load"];
-/// Programs that are not ours and are installed on this machine.
-const MACHINES: [&str; 2] = ["postgres", "prometheus"];
+/// Programs that are not ours: this machine's PostgreSQL, and Prometheus compiled with the cluster.
+const OTHERS: [&str; 2] = ["postgres", "prometheus"];
 
 /// The images that a test program needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// Programs, each as the image `PROGRAM:v1`; `postgres` and `prometheus` are this machine's.
+    /// Programs, each as the image `PROGRAM:v1`; `postgres` and `prometheus` are not ours.
     pub programs: &'static [&'static str],
     /// Versions of the blog.
     pub versions: &'static [Version],
@@ -62,7 +62,8 @@ impl Images {
         let mut images = Self { folder: folder.clone(), store: tempfile::tempdir()?, names: Vec::new() };
         for program in *programs {
             let archive = folder.join(format!("{program}.tar"));
-            if MACHINES.contains(program) && !archive.exists() {
+            // PostgreSQL's takes long and hardly ever changes; an older Prometheus must not stay for another version.
+            if OTHERS.contains(program) && (*program == "prometheus" || !archive.exists()) {
                 let mut script = Command::new(scripts::folder().join(program).join("image"));
                 output(script.arg(&archive), "", COMMAND_PATIENCE).await?;
             }
@@ -139,6 +140,31 @@ impl Images {
         Ok(bytes / 1e6)
     }
 
+    /// What a node downloads for a program's image: its layers, compressed, in megabytes of ten to the sixth.
+    ///
+    /// # Errors
+    /// When the archive cannot be read.
+    pub async fn pulled_mb(&self, program: &str) -> anyhow::Result<f64> {
+        let manifest = self.read_archive(program, "index.json").await?;
+        let digest = manifest["manifests"][0]["digest"].as_str().context("an archive without an image")?;
+        let manifest = self.read_archive(program, &format!("blobs/{}", digest.replace(':', "/"))).await?;
+        let layers = manifest["layers"].as_array().context("an image without layers")?;
+        Ok(layers.iter().filter_map(|layer| layer["size"].as_f64()).sum::<f64>() / 1e6)
+    }
+
+    /// Whether the images were made elsewhere, as `HUIDU_IMAGES` says.
+    #[must_use]
+    pub fn are_given(&self) -> bool {
+        std::env::var_os("HUIDU_IMAGES").is_some()
+    }
+
+    /// A file of JSON out of a program's archive.
+    async fn read_archive(&self, program: &str, file: &str) -> anyhow::Result<Value> {
+        let mut tar = Command::new("tar");
+        tar.arg("-xOf").arg(self.folder.join(format!("{program}.tar"))).arg(file);
+        Ok(serde_json::from_str(&output(&mut tar, "", COMMAND_PATIENCE).await?)?)
+    }
+
     /// What buildah knows of a program's image.
     ///
     /// # Errors
@@ -153,14 +179,11 @@ impl Images {
     /// # Errors
     /// What the compiler or buildah said; [`Skip`] where the images were made elsewhere.
     pub async fn build_again(&self, program: &'static str) -> anyhow::Result<(String, String)> {
-        if std::env::var_os("HUIDU_IMAGES").is_some() {
+        if self.are_given() {
             return Err(Skip("the images were made elsewhere, as HUIDU_IMAGES says").into());
         }
-        let archive = self.folder.join(format!("{program}.tar"));
         let digest = async || {
-            let mut tar = Command::new("tar");
-            let index = output(tar.arg("-xOf").arg(&archive).arg("index.json"), "", COMMAND_PATIENCE).await?;
-            let index: Value = serde_json::from_str(&index)?;
+            let index = self.read_archive(program, "index.json").await?;
             anyhow::Ok(index["manifests"][0]["digest"].to_string())
         };
         let before = digest().await?;
@@ -188,7 +211,7 @@ impl Images {
 }
 
 async fn compile(programs: &[&str]) -> anyhow::Result<PathBuf> {
-    let ours = programs.iter().filter(|program| !MACHINES.contains(program));
+    let ours = programs.iter().filter(|program| !OTHERS.contains(program));
     let mut script = Command::new(repository().join("k8s/images"));
     output(script.args(["--profile", "dev"]).args(ours), "", BUILD_PATIENCE).await?;
     Ok(std::env::var_os("CARGO_TARGET_DIR")

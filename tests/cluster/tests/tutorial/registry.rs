@@ -58,10 +58,9 @@ async fn private_refuses(cluster: &Cluster) -> anyhow::Result<()> {
         );
         let events =
             blog.kubectl(&format!("get events --field-selector involvedObject.name={}", new.name)).await?;
-        ensure!(
-            events.contains("no basic auth credentials") || events.contains("authorization failed"),
-            "{events}"
-        );
+        // Each version of containerd has its own words.
+        let words = ["no basic auth credentials", "authorization failed", "401 Unauthorized"];
+        ensure!(words.iter().any(|word| events.contains(word)), "{events}");
         Ok(())
     })
     .await?;
