@@ -64,9 +64,24 @@ pub(crate) fn options() -> Options {
 
 /// An empty migrated SQLite database in a folder.
 pub(crate) async fn sqlite(folder: &Path) -> Store {
-    let store = Store::create(&DatabaseUrl::Sqlite(folder.join("blog.db"))).await.unwrap();
-    store.migrate().await.unwrap();
-    store
+    migrated(&DatabaseUrl::Sqlite(folder.join("blog.db"))).await
+}
+
+/// An empty database with the schema of this program, or with that of a newer release: `BLOG_TEST_MIGRATE_WITH`
+/// names its program, so that this very suite shows that both releases can share a database.
+pub(crate) async fn migrated(url: &DatabaseUrl) -> Store {
+    let Some(newer) = std::env::var_os("BLOG_TEST_MIGRATE_WITH") else {
+        let store = Store::create(url).await.unwrap();
+        store.migrate().await.unwrap();
+        return store;
+    };
+    let text = match url {
+        DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
+        DatabaseUrl::Postgres(text) => text.clone(),
+    };
+    let done = std::process::Command::new(newer).args(["migrate", "--database-url", &text]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Store::open(url).await.unwrap()
 }
 
 impl TestBlog {
