@@ -56,6 +56,36 @@ if (editor) {
     keepTimer = setTimeout(keep, 2000);
     showTimer = setTimeout(show, 400);
   });
+
+  // Pictures that are chosen, dropped or pasted are uploaded, and their Markdown goes where the cursor is.
+  const chooser = editor.querySelector("[data-upload]");
+  const file = chooser.querySelector("input");
+  const insert = async (files) => {
+    const form = new FormData();
+    for (const one of files) form.append("picture", one, one.name || "picture");
+    note.textContent = file.dataset.sending;
+    try {
+      const answer = await fetch("/desk/pictures", { method: "POST", body: form, headers: { Accept: "application/json" } });
+      const said = await answer.json();
+      note.textContent = answer.ok ? "" : said.title;
+      if (!answer.ok) return;
+      body.setRangeText(said.map((one) => one.markdown).join("\n\n"), body.selectionStart, body.selectionEnd, "end");
+      body.dispatchEvent(new Event("input", { bubbles: true }));
+    } catch {
+      note.textContent = note.dataset.failed;
+    }
+  };
+  const pictures = (list) => [...list].filter((one) => one.type.startsWith("image/"));
+  chooser.hidden = false;
+  file.addEventListener("change", () => { insert(file.files); file.value = ""; });
+  for (const [name, from] of [["drop", "dataTransfer"], ["paste", "clipboardData"]]) {
+    body.addEventListener(name, (event) => {
+      const found = pictures(event[from].files);
+      if (!found.length) return;
+      event.preventDefault();
+      insert(found);
+    });
+  }
   editor.addEventListener("submit", () => { dirty = false; clearTimeout(keepTimer); });
   window.addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });
 }

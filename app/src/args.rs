@@ -1,11 +1,14 @@
 //! The command line. Every flag has an environment variable; all of it is checked before any port is bound.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use crate::pictures::Place;
 use crate::store::{DatabaseUrl, Role};
+use crate::transfer::Source;
 use crate::web::Accent;
 
 /// `EX_USAGE` of sysexits.h: the command line is wrong, trying again won't help.
@@ -24,6 +27,9 @@ pub struct Args {
         hide_env_values = true
     )]
     pub database_url: DatabaseUrl,
+    /// Where the files of pictures are kept: database, or folder:PATH.
+    #[arg(long, env = "BLOG_PICTURES", default_value = "database", global = true)]
+    pub pictures: Place,
     /// Lines of JSON instead of text in the log.
     #[arg(long, env = "BLOG_LOG_JSON", global = true)]
     pub log_json: bool,
@@ -41,6 +47,13 @@ pub enum Command {
     Migrate,
     /// Fill the database with example posts. Doing it again changes nothing.
     Seed(SeedArgs),
+    /// Take posts, pages, comments and pictures of another blog, or an export of this one. Doing it again brings what
+    /// is new and changes nothing else.
+    Import(ImportArgs),
+    /// Write everything but sessions, tokens and invitations into a folder.
+    Export(ExportArgs),
+    /// Look whether the blog is whole: database, schema, settings, accounts, links, pictures. Status 1 when not.
+    Check,
     /// Make accounts and set passwords.
     #[command(subcommand)]
     User(UserCommand),
@@ -119,6 +132,29 @@ pub struct SeedArgs {
     pub password: Option<String>,
 }
 
+/// Flags of `import`.
+#[derive(Debug, ClapArgs)]
+pub struct ImportArgs {
+    /// A folder of Markdown files with front matter, of Hexo, or of `blog export`; or the file of a WordPress export.
+    pub path: PathBuf,
+    /// What it is: blog, markdown, hexo or wordpress. Without it, what it looks like.
+    #[arg(long, value_parser = source)]
+    pub from: Option<Source>,
+    /// The account of posts that name no author.
+    #[arg(long)]
+    pub author: Option<String>,
+    /// A copy of WordPress' folder wp-content/uploads, for the pictures of a WordPress export.
+    #[arg(long)]
+    pub uploads: Option<PathBuf>,
+}
+
+/// Flags of `export`.
+#[derive(Debug, ClapArgs)]
+pub struct ExportArgs {
+    /// A folder that does not exist yet.
+    pub folder: PathBuf,
+}
+
 /// What to do with accounts.
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
@@ -182,6 +218,12 @@ fn share(text: &str) -> Result<f64, String> {
 
 fn role(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| format!("`{text}` is no role; there are author, editor and admin"))
+}
+
+fn source(text: &str) -> Result<Source, String> {
+    Source::parse(text).ok_or_else(|| {
+        format!("`{text}` is nothing to import from; there are blog, markdown, hexo and wordpress")
+    })
 }
 
 /// The version becomes a header and a label.

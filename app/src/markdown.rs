@@ -14,7 +14,7 @@ use pulldown_cmark::{
 use crate::autolink::link_addresses;
 use crate::code::colour;
 use crate::footnotes::notes_last;
-use crate::text;
+use crate::{pictures, text};
 
 /// A rendered text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,7 +78,7 @@ static POST: LazyLock<Builder<'static>> = LazyLock::new(|| {
         .add_tags(["input", "section", "figure", "figcaption", "video", "audio", "source"])
         .add_tag_attributes("input", ["type", "checked", "disabled", "aria-label"])
         .add_tag_attribute_values("input", "type", ["checkbox"])
-        .add_tag_attributes("img", ["loading", "decoding"])
+        .add_tag_attributes("img", ["loading", "decoding", "sizes", "srcset"])
         .add_tag_attributes("video", ["src", "controls", "width", "height", "poster"])
         .add_tag_attributes("audio", ["src", "controls"])
         .add_tag_attributes("source", ["src", "type"])
@@ -178,8 +178,24 @@ fn dress(events: Vec<Event<'_>>) -> Vec<Event<'_>> {
     let mut out = Vec::with_capacity(events.len() + 8);
     let mut code: Option<(String, String)> = None;
     let mut heading = String::new();
+    let mut picture: Option<(CowStr<'_>, CowStr<'_>, String)> = None;
     for event in events {
         match event {
+            Event::Start(Tag::Image { dest_url, title, .. })
+                if pictures::tag(&dest_url, "", "").is_some() =>
+            {
+                picture = Some((dest_url, title, String::new()));
+            }
+            Event::End(TagEnd::Image) if picture.is_some() => {
+                let tag =
+                    picture.take().and_then(|(address, title, alt)| pictures::tag(&address, &alt, &title));
+                out.extend(tag.map(|tag| Event::InlineHtml(tag.into())));
+            }
+            event if picture.is_some() => {
+                if let (Some((_, _, alt)), Some(text)) = (&mut picture, plain(&event)) {
+                    alt.push_str(text);
+                }
+            }
             Event::Start(Tag::Heading { id: Some(ref id), .. }) => {
                 heading = format!(
                     " <a class=\"anchor\" href=\"#{}\" aria-hidden=\"true\" tabindex=\"-1\"></a>",
@@ -315,6 +331,16 @@ mod tests {
         assert!(page.html.contains("footnote"));
         assert_eq!(page.contents.len(), 3);
         assert_eq!(page.contents[1].level, 3);
+    }
+
+    #[test]
+    fn a_picture_of_ours_is_shown_in_the_size_that_fits() {
+        let html = render_post("![a *b*](/media/0123456789abcdef-700x500.jpg \"t\")").html;
+        assert!(
+            html.contains("alt=\"a b\"") && html.contains("title=\"t\"") && html.contains("320w"),
+            "{html}"
+        );
+        assert!(html.contains("width=\"700\"") && html.contains("loading=\"lazy\""), "{html}");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The subcommands.
 
+mod check;
 mod seed;
 mod serve;
+mod transfer;
 mod user;
 
 use std::io::IsTerminal as _;
@@ -15,12 +17,15 @@ use crate::store::{DatabaseUrl, Store};
 
 /// Runs what the command line asks for; a failure is one line on standard error and status 1.
 pub async fn run(args: Args) -> ExitCode {
-    let Args { database_url, log_json, command } = args;
+    let Args { database_url, pictures, log_json, command } = args;
     observe(log_json);
     let outcome = match command {
-        Command::Serve(args) => serve::run(&database_url, *args).await,
+        Command::Serve(args) => serve::run(&database_url, pictures, *args).await,
         Command::Migrate => migrate(&database_url).await,
         Command::Seed(args) => seed::run(&database_url, args).await,
+        Command::Import(args) => transfer::import(&database_url, &pictures, args).await,
+        Command::Export(args) => transfer::export(&database_url, &pictures, args).await,
+        Command::Check => check::run(&database_url, &pictures).await,
         Command::User(command) => user::run(&database_url, command).await,
     };
     match outcome {
@@ -43,6 +48,11 @@ async fn migrate(url: &DatabaseUrl) -> anyhow::Result<()> {
         tracing::info!(schema = state.applied, ?applied, "migrations {applied:?} are applied");
     }
     Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "it is what the command was asked for")]
+fn print_line(line: &str) {
+    println!("{line}");
 }
 
 /// The log goes to standard error; `RUST_LOG` chooses what is in it.

@@ -11,6 +11,7 @@ use axum::routing::get;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{FaultArgs, ServeArgs};
+use crate::pictures::Place;
 use crate::server::{Drain, End, Server};
 use crate::store::{DatabaseUrl, Store};
 use crate::web::faults::Faults;
@@ -21,14 +22,14 @@ const VIEWS_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a starting server waits for a database that is away before it serves 503 and keeps asking.
 const START_PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(url: &DatabaseUrl, args: ServeArgs) -> anyhow::Result<()> {
+pub(super) async fn run(url: &DatabaseUrl, pictures: Place, args: ServeArgs) -> anyhow::Result<()> {
     let ServeArgs { listen, metrics_listen, faults, drain_delay, drain_timeout, .. } = &args;
     let drain = Drain { delay: *drain_delay, timeout: *drain_timeout };
     announce(faults);
     anyhow::ensure!(!faults.fault_crash_at_start, "crashing at start, as --fault-crash-at-start asks");
     let store = Store::open(url).await.context("can't open the database")?;
     fits(&store).await?;
-    let app = App::new(store, options(&args)).context("can't register metrics")?;
+    let app = App::new(store, options(&args, pictures)).context("can't register metrics")?;
     let server = bind(*listen, "--listen", web::router(&app)).await?;
     let admin = match metrics_listen {
         Some(address) => Some(bind(*address, "--metrics-listen", admin(&app)).await?),
@@ -69,9 +70,10 @@ pub(super) async fn run(url: &DatabaseUrl, args: ServeArgs) -> anyhow::Result<()
     Ok(())
 }
 
-fn options(args: &ServeArgs) -> Options {
+fn options(args: &ServeArgs, pictures: Place) -> Options {
     Options {
         version: args.app_version.clone(),
+        pictures,
         accent: args.accent.clone(),
         base_url: args.base_url.clone(),
         trusted_hops: args.trusted_hops,

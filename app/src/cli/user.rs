@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, ensure};
 
+use super::print_line;
 use crate::args::UserCommand;
 use crate::store::{DatabaseUrl, Store};
 use crate::web::app::now;
@@ -47,11 +48,6 @@ pub(super) async fn run(url: &DatabaseUrl, command: UserCommand) -> anyhow::Resu
     }
     store.close().await;
     Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "the list is what the command was asked for")]
-fn print_line(line: &str) {
-    println!("{line}");
 }
 
 fn read_password() -> anyhow::Result<String> {

@@ -42,7 +42,7 @@ pub async fn fill(store: &Store, count: u32, password_hash: Option<&str>) -> Res
         store.save_settings(&settings()).await?;
     }
     for number in 0..PICTURES {
-        store.add_media(&picture(number), author, NEWEST).await?;
+        store.add_media(&picture(number), Some(author), NEWEST).await?;
     }
     store.load_posts(&[about(author)]).await?;
     let mut filled = Filled::default();
@@ -187,7 +187,9 @@ fn picture_name(index: usize) -> String {
 }
 
 fn picture(number: u32) -> NewMedia {
+    let content = pictures::draw(number).into_bytes();
     NewMedia {
+        bytes: i64::try_from(content.len()).unwrap_or(i64::MAX),
         file: picture_name(number as usize),
         title: format!("Example {}", number + 1),
         width: 1280,
@@ -196,7 +198,7 @@ fn picture(number: u32) -> NewMedia {
             file: picture_name(number as usize),
             content_type: "image/svg+xml",
             width: 1280,
-            content: pictures::draw(number).into_bytes(),
+            content,
         }],
     }
 }

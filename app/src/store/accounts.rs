@@ -24,10 +24,49 @@ pub struct ApiToken {
     pub id: i64,
     /// What its owner calls it.
     pub name: String,
+    /// `read` or `write`.
+    pub scope: String,
     /// When it was made.
     pub created_at: i64,
     /// When it was last used, to within five minutes.
     pub used_at: Option<i64>,
+}
+
+/// What a token may do; its account's role limits it further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenScope {
+    /// Reads posts.
+    Read,
+    /// Reads and writes posts.
+    Write,
+}
+
+impl TokenScope {
+    /// Its name in the database and in forms.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+
+    /// Reads [`TokenScope::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Read, Self::Write].into_iter().find(|scope| scope.as_str() == text)
+    }
+}
+
+/// Whose a token is.
+#[derive(Clone, Debug)]
+pub struct TokenOwner {
+    /// The token's number.
+    pub token_id: i64,
+    /// What it may do.
+    pub scope: TokenScope,
+    /// The account.
+    pub user: User,
 }
 
 /// An invitation that is still open.
@@ -233,15 +272,16 @@ impl Store {
     pub async fn add_token(
         &self,
         user: i64,
-        (name, token_hash): (&str, &str),
+        (name, token_hash, scope): (&str, &str, TokenScope),
         now: i64,
     ) -> Result<(), StoreError> {
         execute!(
             self,
-            "INSERT INTO api_tokens(user_id, name, token_hash, created_at) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO api_tokens(user_id, name, token_hash, scope, created_at) VALUES ($1, $2, $3, $4, $5)",
             user,
             name,
             token_hash,
+            scope.as_str(),
             now
         )?;
         Ok(())
@@ -254,7 +294,7 @@ impl Store {
     pub async fn tokens(&self, user: i64) -> Result<Vec<ApiToken>, StoreError> {
         Ok(fetch_all!(
             self,
-            "SELECT id, name, created_at, used_at FROM api_tokens WHERE user_id = $1 ORDER BY id DESC",
+            "SELECT id, name, scope, created_at, used_at FROM api_tokens WHERE user_id = $1 ORDER BY id DESC",
             user
         )?)
     }
@@ -272,7 +312,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn token_user(&self, token_hash: &str, now: i64) -> Result<Option<User>, StoreError> {
+    pub async fn token_owner(&self, token_hash: &str, now: i64) -> Result<Option<TokenOwner>, StoreError> {
         let user: Option<User> = fetch_optional!(
             self,
             super::users::users!(
@@ -280,15 +320,17 @@ impl Store {
             ),
             token_hash
         )?;
-        if user.is_some() {
-            execute!(
-                self,
-                "UPDATE api_tokens SET used_at = $2 WHERE token_hash = $1 AND COALESCE(used_at, 0) < $2 - $3",
-                token_hash,
-                now,
-                SEEN_EVERY_S
-            )?;
-        }
-        Ok(user)
+        let token: Option<(i64, String)> =
+            fetch_optional!(self, "SELECT id, scope FROM api_tokens WHERE token_hash = $1", token_hash)?;
+        let (Some(user), Some((token_id, scope))) = (user, token) else { return Ok(None) };
+        execute!(
+            self,
+            "UPDATE api_tokens SET used_at = $2 WHERE id = $1 AND COALESCE(used_at, 0) < $2 - $3",
+            token_id,
+            now,
+            SEEN_EVERY_S
+        )?;
+        // A scope that a newer version invented counts as the least.
+        Ok(Some(TokenOwner { token_id, scope: TokenScope::parse(&scope).unwrap_or(TokenScope::Read), user }))
     }
 }

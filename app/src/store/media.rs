@@ -1,4 +1,4 @@
-//! Pictures, kept in the database so that every process serves every picture.
+//! Pictures: what is known of each, and the files of those that the database itself keeps.
 
 use super::{Store, StoreError, execute, fetch_all, fetch_optional, in_transaction, pick, run};
 
@@ -43,7 +43,9 @@ pub struct NewMedia {
     pub width: i64,
     /// Height in pixels.
     pub height: i64,
-    /// The largest file first, then smaller sizes.
+    /// Bytes of the largest file.
+    pub bytes: i64,
+    /// The largest file first, then smaller sizes; none where the files are kept outside the database.
     pub files: Vec<NewFile>,
 }
 
@@ -73,8 +75,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn add_media(&self, new: &NewMedia, user: i64, now: i64) -> Result<(), StoreError> {
-        let bytes = new.files.first().map_or(0, |file| i64::try_from(file.content.len()).unwrap_or(i64::MAX));
+    pub async fn add_media(&self, new: &NewMedia, user: Option<i64>, now: i64) -> Result<(), StoreError> {
         in_transaction!(self, |tx| {
             let row: Option<(i64,)> = pick!(
                 tx,
@@ -84,7 +85,7 @@ impl Store {
                 &new.title,
                 new.width,
                 new.height,
-                bytes,
+                new.bytes,
                 user,
                 now
             );
@@ -106,16 +107,44 @@ impl Store {
         Ok(())
     }
 
-    /// Pictures before `before`, newest first; at most 49.
+    /// Pictures before `before`, newest first, of one account or with `None` of all; at most 49.
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn media(&self, before: i64) -> Result<Vec<Media>, StoreError> {
+    pub async fn media(&self, before: i64, of: Option<i64>) -> Result<Vec<Media>, StoreError> {
         Ok(fetch_all!(
             self,
-            "SELECT id, file, title, width, height, bytes, user_id, created_at FROM media WHERE id < $1 \
-             ORDER BY id DESC LIMIT 49",
-            before
+            "SELECT id, file, title, width, height, bytes, user_id, created_at FROM media \
+             WHERE id < $1 AND COALESCE(user_id, 0) = COALESCE($2, user_id, 0) ORDER BY id DESC LIMIT 49",
+            before,
+            of
+        )?)
+    }
+
+    /// A picture by the name of its largest file.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn medium_by_file(&self, file: &str) -> Result<Option<Media>, StoreError> {
+        Ok(fetch_optional!(
+            self,
+            "SELECT id, file, title, width, height, bytes, user_id, created_at FROM media WHERE file = $1",
+            file
+        )?)
+    }
+
+    /// Posts that show a picture, as numbers and titles; at most 5.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn posts_with_picture(&self, file: &str) -> Result<Vec<(i64, String)>, StoreError> {
+        // A smaller size's name starts like the picture's own.
+        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+        Ok(fetch_all!(
+            self,
+            "SELECT id, title FROM posts WHERE cover = $1 OR body LIKE '%/media/' || $2 || '%' ORDER BY id LIMIT 5",
+            file,
+            stem
         )?)
     }
 

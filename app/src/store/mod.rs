@@ -13,7 +13,10 @@
 mod accounts;
 mod audit;
 mod comments;
+mod desk;
 mod error;
+mod export;
+mod imports;
 mod lists;
 mod load;
 mod media;
@@ -28,15 +31,18 @@ mod users;
 
 use sqlx::{PgPool, SqlitePool};
 
-pub use accounts::{ApiToken, Invite, Session};
+pub use accounts::{ApiToken, Invite, Session, TokenOwner, TokenScope};
 pub use audit::AuditEntry;
 pub use comments::{Comment, CommentStatus, NewComment};
+pub use desk::PostRow;
 pub use error::StoreError;
+pub use export::{Belongings, WholeComment, WholeRevision, WholeUser};
+pub use imports::{ImportComment, ImportPost, ImportRevision, Imported};
 pub use lists::{Cursor, Filter, From, ListPage, PageLink, PostCard, TagRef, Term, Window};
 pub use load::LoadPost;
 pub use media::{Media, MediaFile, NewFile, NewMedia};
 pub use open::DatabaseUrl;
-pub use posts::{Draft, Post, PostRow, Publication, Saved};
+pub use posts::{Draft, Post, Publication, Saved};
 pub use revisions::{Autosave, Revision, RevisionLine};
 pub use search::{Hit, terms};
 pub use settings::Settings;

@@ -74,31 +74,6 @@ impl Post {
     }
 }
 
-/// A post in the author's own list.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct PostRow {
-    /// Its number.
-    pub id: i64,
-    /// `post` or `page`.
-    pub kind: String,
-    /// Its name in URLs.
-    pub slug: String,
-    /// Its title.
-    pub title: String,
-    /// `draft`, `published` or `archived`.
-    pub status: String,
-    /// When it becomes or became public.
-    pub published_at: Option<i64>,
-    /// When it was last saved.
-    pub updated_at: i64,
-    /// Who wrote it.
-    pub author_id: i64,
-    /// The name of who wrote it.
-    pub author: String,
-    /// How often it was read.
-    pub views: i64,
-}
-
 /// What an author hands in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
@@ -226,22 +201,6 @@ impl Store {
             ),
             post.id,
             now
-        )?)
-    }
-
-    /// Posts that an author may edit (all with `None`), last saved first.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn desk(&self, author: Option<i64>, offset: i64) -> Result<Vec<PostRow>, StoreError> {
-        Ok(fetch_all!(
-            self,
-            "SELECT p.id, p.kind, p.slug, p.title, p.status, p.published_at, p.updated_at, p.author_id, \
-             u.display_name AS author, COALESCE(v.views, 0) AS views FROM posts p JOIN users u ON u.id = p.author_id \
-             LEFT JOIN post_views v ON v.post_id = p.id WHERE p.author_id = COALESCE($1, p.author_id) \
-             ORDER BY p.updated_at DESC, p.id DESC LIMIT 51 OFFSET $2",
-            author,
-            offset
         )?)
     }
 

@@ -7,13 +7,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Connection as _, SqlSafeStr};
+use tokio::time::Instant;
 
 use super::{Db, Store, StoreError, fetch_all, fetch_optional};
 
-/// How long a migration waits for another one on the same SQLite file.
+/// How long a migration waits for another one on the same database.
 const LOCK_WAIT: Duration = Duration::from_secs(60);
+/// Between two looks at the lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+/// The advisory lock of PostgreSQL: `blog` in ASCII.
+const LOCK_KEY: i64 = 0x626c_6f67;
 
 /// What a migration does to programs of the previous release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +45,22 @@ pub struct Change {
 }
 
 /// Every migration that this program knows, oldest first.
-pub const CHANGES: &[Change] = &[Change {
-    version: 1,
-    name: "create",
-    phase: Phase::Expand,
-    sqlite: include_str!("../../migrations/sqlite/0001_create.sql"),
-    postgres: include_str!("../../migrations/postgres/0001_create.sql"),
-}];
+pub const CHANGES: &[Change] = &[
+    Change {
+        version: 1,
+        name: "create",
+        phase: Phase::Expand,
+        sqlite: include_str!("../../migrations/sqlite/0001_create.sql"),
+        postgres: include_str!("../../migrations/postgres/0001_create.sql"),
+    },
+    Change {
+        version: 2,
+        name: "imports",
+        phase: Phase::Expand,
+        sqlite: include_str!("../../migrations/sqlite/0002_imports.sql"),
+        postgres: include_str!("../../migrations/postgres/0002_imports.sql"),
+    },
+];
 
 /// Why a program refuses the schema it found.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -101,7 +115,7 @@ impl Store {
     /// # Errors
     /// When another migration keeps the lock, or a statement fails.
     pub async fn migrate(&self) -> Result<Vec<i64>, StoreError> {
-        let _lock = self.migration_lock().await?;
+        let lock = self.migration_lock().await?;
         let before = self.applied_versions().await.unwrap_or_default();
         let mut migrator =
             Migrator::with_migrations(CHANGES.iter().map(|change| self.migration(change)).collect());
@@ -110,6 +124,9 @@ impl Store {
             Db::Sqlite { write, .. } => migrator.run(write).await,
             Db::Postgres(pool) => migrator.run(pool).await,
         };
+        if let MigrationLock::Server(connection) = lock {
+            connection.close().await?;
+        }
         outcome.map_err(|error| SchemaError::Failed(error.to_string()))?;
         Ok(CHANGES.iter().map(|change| change.version).filter(|version| !before.contains(version)).collect())
     }
@@ -150,24 +167,50 @@ impl Store {
         Migration::new(change.version, change.name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     }
 
-    /// PostgreSQL has an advisory lock, which sqlx takes; for SQLite it is a lock file beside the database.
-    async fn migration_lock(&self) -> Result<Option<std::fs::File>, StoreError> {
-        let Db::Sqlite { write, .. } = &self.db else { return Ok(None) };
-        let path = write.connect_options().get_filename().to_owned();
-        lock_beside(&path).await.map(Some)
+    /// An advisory lock of PostgreSQL on a connection of its own; for SQLite a lock file beside the database.
+    async fn migration_lock(&self) -> Result<MigrationLock, StoreError> {
+        let deadline = Instant::now() + LOCK_WAIT;
+        match &self.db {
+            Db::Sqlite { write, .. } => {
+                let path = write.connect_options().get_filename().to_owned();
+                lock_beside(&path, deadline).await.map(MigrationLock::File)
+            }
+            Db::Postgres(pool) => {
+                let mut connection = pool.acquire().await?.detach();
+                loop {
+                    let (locked,): (bool,) = sqlx::query_as("SELECT pg_try_advisory_lock($1)")
+                        .bind(LOCK_KEY)
+                        .fetch_one(&mut connection)
+                        .await?;
+                    if locked {
+                        return Ok(MigrationLock::Server(connection));
+                    }
+                    if Instant::now() >= deadline {
+                        return Err(SchemaError::Locked.into());
+                    }
+                    tokio::time::sleep(LOCK_PAUSE).await;
+                }
+            }
+        }
     }
 }
 
-async fn lock_beside(database: &Path) -> Result<std::fs::File, StoreError> {
+/// Held while a migration runs. A program that dies lets go of either.
+enum MigrationLock {
+    /// Never read: the lock goes with the file.
+    File(#[expect(dead_code, reason = "it is held, not used")] std::fs::File),
+    Server(sqlx::PgConnection),
+}
+
+async fn lock_beside(database: &Path, deadline: Instant) -> Result<std::fs::File, StoreError> {
     let path = database.with_extension("migrate-lock");
     let failed = |error: std::io::Error| SchemaError::Failed(format!("the lock {}: {error}", path.display()));
     let file = std::fs::File::create(&path).map_err(failed)?;
-    let deadline = tokio::time::Instant::now() + LOCK_WAIT;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                tokio::time::sleep(LOCK_PAUSE).await;
             }
             Err(std::fs::TryLockError::WouldBlock) => return Err(SchemaError::Locked.into()),
             Err(std::fs::TryLockError::Error(error)) => return Err(failed(error).into()),
@@ -178,6 +221,19 @@ async fn lock_beside(database: &Path) -> Result<std::fs::File, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::{CHANGES, Phase};
+
+    /// A database remembers what was applied; a migration that changes afterwards could never be applied to it again.
+    #[test]
+    fn a_migration_never_changes_after_it_was_released() {
+        let sums = CHANGES.iter().flat_map(|change| [change.sqlite, change.postgres]).map(|sql| {
+            let sum = crate::text::sha256_hex(sql.as_bytes());
+            sum[..12].to_owned()
+        });
+        assert_eq!(sums.collect::<Vec<_>>(), SUMS.concat());
+    }
+
+    /// The start of SHA-256 of each migration, for SQLite and PostgreSQL.
+    const SUMS: &[[&str; 2]] = &[["84f1ca52fb60", "840a7088107d"], ["e2f397dd1d24", "e37a31625759"]];
 
     #[test]
     fn every_migration_states_its_phase_in_both_files_and_the_numbers_have_no_gap() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::assets::{Accent, AssetLinks};
 use super::faults::Faults;
@@ -16,6 +16,7 @@ use super::passwords::Passwords;
 use super::rendered::RenderCache;
 use super::reuse::PageCache;
 use super::views::Views;
+use crate::pictures::Place;
 use crate::store::{PageLink, Settings, Store, StoreError, Term};
 
 /// A shared [`App`].
@@ -40,6 +41,8 @@ pub struct Options {
     pub request_timeout: Duration,
     /// Bytes of whole pages to keep; 0 renders every page.
     pub page_cache_bytes: usize,
+    /// Where the files of pictures are.
+    pub pictures: Place,
 }
 
 /// Where browsers send the session cookie.
@@ -70,6 +73,8 @@ pub struct App {
     pub(crate) pages: PageCache,
     /// Counted page views.
     pub(crate) views: Views,
+    /// Pictures are taken decoded one after the other.
+    pub(crate) uploads: Semaphore,
     draining: AtomicBool,
     site: Mutex<Option<Arc<Site>>>,
 }
@@ -123,6 +128,7 @@ impl App {
             rendered: RenderCache::new(),
             pages: PageCache::new(options.page_cache_bytes),
             views: Views::default(),
+            uploads: Semaphore::new(1),
             draining: AtomicBool::new(false),
             site: Mutex::new(None),
             options,

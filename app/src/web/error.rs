@@ -35,6 +35,15 @@ impl From<askama::Error> for Error {
     }
 }
 
+impl From<crate::pictures::PlaceError> for Error {
+    fn from(error: crate::pictures::PlaceError) -> Self {
+        match error {
+            crate::pictures::PlaceError::Store(error) => Self::Store(error),
+            error => Self::Internal(error.to_string()),
+        }
+    }
+}
+
 impl From<super::passwords::HashError> for Error {
     fn from(error: super::passwords::HashError) -> Self {
         Self::Internal(error.to_string())

@@ -238,6 +238,9 @@ texts! {
     tokens_help: "程序用它以你的身份读写文章。", "With a token a program reads and writes posts as you.";
     token_name: "用途", "What it is for";
     token_new: "新建令牌", "New token";
+    token_scope: "权限", "It may";
+    token_write: "读写文章", "read and write posts";
+    token_read: "只读文章", "read posts";
     token_once: "请现在记下令牌，它不会再显示：", "Copy the token now; it is not shown again:";
     revoke: "收回", "Revoke";
     users: "成员", "People";
@@ -257,6 +260,18 @@ texts! {
     manage_terms: "分类和标签", "Categories and tags";
     manage_terms_help: "改成已有的名字，就会合并到一起。删除不会删除文章。", "Renaming to an existing name merges both. Deleting keeps the posts.";
     rename: "改名", "Rename";
+    pictures: "图片", "Pictures";
+    no_pictures: "还没有图片。", "No pictures yet.";
+    older_pictures: "更早的图片", "Older pictures";
+    picture_add: "上传图片", "Add pictures";
+    picture_file: "文件", "Files";
+    picture_help: "JPEG、PNG、WebP 或 GIF，每个最多 20 MiB。图片会重新编码，拍摄地点等附带信息会去掉。", "JPEG, PNG, WebP or GIF, at most 20 MiB each. They are encoded anew: where and with what they were taken is removed.";
+    picture_send: "上传", "Upload";
+    picture_added: "图片已保存。把下面的 Markdown 贴到正文里。", "The pictures are saved. Paste the Markdown below into a text.";
+    picture_insert: "插入图片", "Insert pictures";
+    picture_list: "图片库", "All pictures";
+    picture_sending: "正在上传图片……", "Uploading…";
+    cover_help: "图片库里的文件名。", "The name of a file from the pictures.";
     audit: "操作记录", "Audit log";
     date: "日期", "Date";
     subject: "对象", "Subject";

@@ -14,6 +14,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::timeout::TimeoutLayer;
 
+use super::api;
 use super::app::Shared;
 use super::error::{Error, ErrorDetail};
 use super::i18n::Text;
@@ -89,6 +90,7 @@ impl Drop for InFlight<'_> {
 async fn error_pages(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let manner = Manner::of(&app, request.headers(), request.uri());
     let is_probe = is_probe(request.uri().path());
+    let is_api = request.uri().path().starts_with(api::PREFIX);
     let response = next.run(request).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
@@ -107,12 +109,25 @@ async fn error_pages(State(app): State<Shared>, request: Request, next: Next) ->
     };
     let forged = parts.extensions.get::<ProtectionError>().is_some();
     let (title, help) = words(manner.text(), status, forged);
+    if is_api {
+        return problem(&parts, status, &detail);
+    }
     let help = if detail.is_empty() || status.is_server_error() { help } else { &detail };
     let html = error_page(&app, &manner, (title, help)).unwrap_or_else(|_| title.to_owned());
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(html))
+}
+
+/// An error of the layers around the API, as programs read it; its headers (`Allow`, `Retry-After`) stay.
+fn problem(parts: &axum::http::response::Parts, status: StatusCode, detail: &str) -> Response {
+    let mut response = api::problem::Problem::outside(status, detail).into_response();
+    for (name, value) in &parts.headers {
+        response.headers_mut().entry(name).or_insert(value.clone());
+    }
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    response
 }
 
 /// Title and help of an error page.

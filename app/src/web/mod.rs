@@ -1,5 +1,6 @@
 //! The pages: one file lists every route, one the layers around them, and each group of pages has its own.
 
+mod api;
 pub mod app;
 mod assets;
 mod error;
@@ -23,7 +24,6 @@ use axum::routing::{get, post};
 
 pub use app::{App, CookieSafety, Options, Shared};
 pub use assets::Accent;
-use error::Error;
 pub(crate) use write::account::PASSWORD_CHARS_MIN;
 pub(crate) use write::users::is_username;
 
@@ -72,6 +72,13 @@ pub fn router(app: &Shared) -> Router {
         .route("/desk/autosave", post(write::typing::autosave).layer(editor))
         .route("/desk/autosave/forget", post(write::typing::forget))
         .route("/desk/preview", post(write::typing::preview).layer(editor))
+        .route(
+            "/desk/pictures",
+            get(write::pictures::page)
+                .post(write::pictures::upload)
+                .layer(DefaultBodyLimit::max(write::pictures::UPLOAD_BYTES_MAX)),
+        )
+        .route("/desk/pictures/delete", post(write::pictures::delete))
         .route("/desk/terms", get(write::settings::terms).post(write::settings::change_term))
         .route("/desk/settings", get(write::settings::page).post(write::settings::save))
         .route("/desk/audit", get(write::settings::audit))
@@ -79,6 +86,7 @@ pub fn router(app: &Shared) -> Router {
         .route("/desk/users", get(write::users::page).post(write::users::act))
         .route("/invite/{token}", get(write::users::invited).post(write::users::join))
         .route("/desk/comments", get(write::moderation::queue).post(write::moderation::act))
+        .merge(api::routes())
         .route("/assets/{file}", get(assets::asset))
         .route("/favicon.ico", get(assets::icon))
         .route("/healthz", get(probes::healthz))
@@ -86,7 +94,7 @@ pub fn router(app: &Shared) -> Router {
         .route("/startupz", get(probes::startupz))
         .route("/version", get(probes::version))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
-        .fallback(|| async { Error::NotFound });
+        .fallback(read::moved::moved);
     let routes = layers::reused(readers, app).merge(layers::compressed(others));
     layers::wrap(routes, app)
 }

@@ -26,6 +26,12 @@ impl Passwords {
         Self { permits: Semaphore::new(HASHES_MAX) }
     }
 
+    /// Hashes under way now.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        HASHES_MAX - self.permits.available_permits().min(HASHES_MAX)
+    }
+
     /// A new hash as a PHC string, which names its own parameters: other versions check it too.
     ///
     /// # Errors

@@ -130,19 +130,34 @@ impl FromRequestParts<Shared> for Visitor {
         if user.is_some() && parts.uri.path().starts_with("/desk") {
             app.store.note_session(&session, now()).await?;
         }
-        let peer = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| peer.ip());
-        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         Ok(Self {
             manner: Manner::of(app, &parts.headers, &parts.uri),
             user,
             session,
-            address: app.client_address(peer, header(header::HeaderName::from_static("x-forwarded-for"))),
-            user_agent: text::shorten(header(header::USER_AGENT), 200),
+            address: client_address(app, parts),
+            user_agent: text::shorten(user_agent.unwrap_or(""), 200),
         })
     }
+}
+
+impl FromRequestParts<Shared> for Manner {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(app, &parts.headers, &parts.uri))
+    }
+}
+
+/// The client's address, behind the proxies that are trusted.
+#[must_use]
+pub(crate) fn client_address(app: &Shared, parts: &Parts) -> IpAddr {
+    let peer = parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| peer.ip());
+    let forwarded = parts.headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    app.client_address(peer, forwarded.unwrap_or(""))
 }
 
 /// The value of a cookie.

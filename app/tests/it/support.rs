@@ -59,6 +59,7 @@ pub(crate) fn options() -> Options {
         faults: Faults::default(),
         request_timeout: Duration::from_secs(20),
         page_cache_bytes: 1 << 20,
+        pictures: blog::pictures::Place::Database,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Pictures out of the database.
+//! Pictures, out of the place that keeps them.
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -18,7 +18,7 @@ pub(crate) async fn media(
     if headers.get(header::IF_NONE_MATCH) == Some(&etag) {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }
-    let found = app.store.media_file(&file).await?.ok_or(Error::NotFound)?;
+    let found = app.options.pictures.read(&app.store, &file).await?.ok_or(Error::NotFound)?;
     let content_type = HeaderValue::from_str(&found.content_type).map_err(|_| Error::NotFound)?;
     let headers = [
         (header::CONTENT_TYPE, content_type),

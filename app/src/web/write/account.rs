@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::login::{PASSWORD_BYTES_MAX, new_token};
-use crate::store::{ApiToken, Session, User};
+use crate::store::{ApiToken, Session, TokenScope, User};
 use crate::text;
 use crate::web::app::{Shared, now};
 use crate::web::error::Error;
@@ -57,6 +57,8 @@ pub(crate) struct AccountForm {
     session: String,
     #[serde(default)]
     name: String,
+    #[serde(default)]
+    scope: String,
     #[serde(default)]
     id: i64,
 }
@@ -159,9 +161,11 @@ async fn token(app: &Shared, visitor: &Visitor, form: &AccountForm) -> Result<Ou
             "A token has a name of 1 to 50 characters; there are at most 20.",
         )));
     }
+    let scope = TokenScope::parse(&form.scope)
+        .ok_or_else(|| Error::BadRequest(format!("`{}` is no scope; write read or write", form.scope)))?;
     let token = format!("blog_{}", new_token());
-    app.store.add_token(me.id, (name, &text::sha256_hex(token.as_bytes())), now()).await?;
-    app.audit(me, ("token.create", name), "").await;
+    app.store.add_token(me.id, (name, &text::sha256_hex(token.as_bytes()), scope), now()).await?;
+    app.audit(me, ("token.create", name), scope.as_str()).await;
     Ok(Outcome::Token(token))
 }
 

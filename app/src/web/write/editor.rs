@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use crate::store::{Autosave, Draft, Post, Publication, StoreError};
+use crate::rules;
+use crate::store::{Autosave, Draft, Post, Publication, Role, StoreError};
 use crate::text::typed;
 use crate::web::app::{Shared, Site, now};
 use crate::web::error::Error;
@@ -15,16 +16,12 @@ use crate::web::i18n::Lang;
 use crate::web::layout::{Layout, html};
 use crate::web::visitor::Visitor;
 
-/// Characters of a title.
-const TITLE_CHARS_MAX: usize = 200;
-/// Bytes of a text: a novel; the database and every reader's browser must bear it.
-const BODY_BYTES_MAX: usize = 2 << 20;
-/// Tags of a post.
-const TAGS_MAX: usize = 20;
-
 /// The form, as browsers send it.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct EditorForm {
+    /// `page` or else a post; asked for when it is new.
+    #[serde(default)]
+    kind: String,
     #[serde(default)]
     title: String,
     #[serde(default)]
@@ -39,9 +36,6 @@ pub(crate) struct EditorForm {
     tags: String,
     #[serde(default)]
     cover: String,
-    /// `page` for a page, which stands outside lists and feeds; only a new post may choose.
-    #[serde(default)]
-    kind: String,
     #[serde(default)]
     comments_open: String,
     #[serde(default)]
@@ -244,6 +238,7 @@ async fn page(
 
 fn filled(site: &Site, post: &Post) -> EditorForm {
     EditorForm {
+        kind: post.kind.clone(),
         title: post.title.clone(),
         slug: post.slug.clone(),
         summary: post.summary.clone(),
@@ -251,7 +246,6 @@ fn filled(site: &Site, post: &Post) -> EditorForm {
         category: post.category.clone(),
         tags: post.tags().iter().map(|tag| tag.name).collect::<Vec<_>>().join(", "),
         cover: post.cover.clone(),
-        kind: post.kind.clone(),
         comments_open: if post.comments_open == 1 { "on" } else { "" }.to_owned(),
         publish_at: post
             .published_at
@@ -266,41 +260,35 @@ fn filled(site: &Site, post: &Post) -> EditorForm {
 fn draft(site: &Site, visitor: &Visitor, form: &EditorForm, old: Option<&Post>) -> Result<Draft, String> {
     let say =
         |zh: &str, en: &str| if visitor.manner.lang == Lang::Zh { zh.to_owned() } else { en.to_owned() };
-    let title = typed(form.title.trim());
-    if title.is_empty() || title.chars().count() > TITLE_CHARS_MAX {
-        return Err(say("标题要有 1 到 200 个字。", "A title has 1 to 200 characters."));
-    }
-    if form.body.len() > BODY_BYTES_MAX {
-        return Err(say("正文不能超过 2 MiB。", "A text has at most 2 MiB."));
-    }
     let tags: Vec<String> = typed(&form.tags)
         .split([',', '，', '、', '\n'])
-        .map(|tag| tag.split_whitespace().collect::<Vec<_>>().join(" "))
+        .map(rules::term)
         .filter(|tag| !tag.is_empty())
         .collect();
-    if tags.len() > TAGS_MAX || tags.iter().any(|tag| tag.chars().count() > 50) {
-        return Err(say("最多 20 个标签，每个最多 50 个字。", "At most 20 tags of at most 50 characters."));
-    }
-    let cover = form.cover.trim().trim_start_matches("/media/");
-    if !cover.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
-        return Err(say("封面要写图片库里的文件名。", "A cover is the name of a file from the pictures."));
-    }
-    Ok(Draft {
-        kind: match old.map_or(form.kind.as_str(), |post| &post.kind) {
-            "page" => "page",
-            _ => "post",
-        },
+    let draft = Draft {
+        kind: kind(visitor, form, old),
         slug: typed(form.slug.trim()),
-        title,
+        title: typed(form.title.trim()),
         summary: typed(form.summary.trim()),
         body: typed(&form.body),
-        category: typed(form.category.trim()).split_whitespace().collect::<Vec<_>>().join(" "),
+        category: rules::term(&typed(&form.category)),
         tags,
-        cover: cover.to_owned(),
+        cover: form.cover.trim().trim_start_matches("/media/").to_owned(),
         comments_open: !form.comments_open.is_empty(),
         publication: publication(site, form, old)
             .map_err(|()| say("发布时间要写成 2026-03-01T08:00。", "Write the time as 2026-03-01T08:00."))?,
-    })
+    };
+    match rules::problems(&draft).first() {
+        Some(problem) => Err(say(problem.zh, problem.en)),
+        None => Ok(draft),
+    }
+}
+
+/// Pages are written by editors; what a post is once, it stays.
+fn kind(visitor: &Visitor, form: &EditorForm, old: Option<&Post>) -> &'static str {
+    let may = visitor.user.as_ref().is_some_and(|user| user.role() >= Role::Editor);
+    let is_page = old.map_or(may && form.kind == "page", |post| !post.is_post());
+    if is_page { "page" } else { "post" }
 }
 
 fn publication(site: &Site, form: &EditorForm, old: Option<&Post>) -> Result<Publication, ()> {

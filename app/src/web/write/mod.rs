@@ -7,6 +7,7 @@ pub(crate) mod editor;
 pub(crate) mod kept;
 pub(crate) mod login;
 pub(crate) mod moderation;
+pub(crate) mod pictures;
 pub(crate) mod revisions;
 pub(crate) mod settings;
 pub(crate) mod typing;
