@@ -2,8 +2,8 @@
 
 use blog::store::schema::{CHANGES, known_version};
 use blog::store::{
-    CommentStatus, Cursor, DatabaseUrl, Draft, Filter, From, NewComment, NewSession, Publication, Role,
-    Store, StoreError, Window,
+    CommentStatus, Cursor, DatabaseUrl, Draft, Filter, From, NewComment, NewFile, NewMedia, NewSession,
+    Publication, Role, Store, StoreError, TokenScope, Window,
 };
 
 use crate::postgres;
@@ -280,6 +280,66 @@ async fn chinese_and_english_words_are_found_and_nothing_else(place: &Place) {
     store.update_post((edited.id, 1), &title, ada, 60).await.unwrap();
     assert_eq!(slugs("rust").await, ["灰度"]);
     assert!(slugs("别的").await.is_empty(), "the old text is forgotten");
+}
+
+async fn a_token_leads_to_its_account_until_it_is_taken_back(place: &Place) {
+    let store = place.migrated().await;
+    let ada = author(&store).await;
+    store.add_token(ada, ("script", "hash", TokenScope::Read), 10).await.unwrap();
+    let owner = store.token_owner("hash", 1_000).await.unwrap().unwrap();
+    assert_eq!((owner.user.id, owner.scope), (ada, TokenScope::Read));
+    assert!(store.token_owner("other", 1_000).await.unwrap().is_none());
+    assert_eq!(store.tokens(ada).await.unwrap()[0].used_at, Some(1_000));
+    store.revoke_token(ada, owner.token_id).await.unwrap();
+    assert!(store.token_owner("hash", 1_001).await.unwrap().is_none());
+}
+
+async fn what_was_saved_is_listed_by_account_and_status_from_a_place_on(place: &Place) {
+    let store = place.migrated().await;
+    let ada = author(&store).await;
+    let bob = store.create_user(("bob", "Bob"), "!", Role::Author, 1).await.unwrap();
+    for (number, who) in [ada, bob, ada, ada].into_iter().enumerate() {
+        let draft = Draft { publication: Publication::Draft, ..draft(&format!("Post {number}"), 0) };
+        store.create_post(&draft, who, 100).await.unwrap();
+    }
+    let start = Cursor { at: i64::MAX, id: i64::MAX };
+    let ids = |rows: Vec<blog::store::PostRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.saved_before(start, (None, None), 10).await.unwrap()), [4, 3, 2, 1]);
+    assert_eq!(ids(store.saved_before(start, (Some(ada), Some("draft")), 2).await.unwrap()), [4, 3]);
+    let after = Cursor { at: 100, id: 3 };
+    assert_eq!(ids(store.saved_before(after, (Some(ada), Some("draft")), 2).await.unwrap()), [1]);
+    assert!(store.saved_before(start, (None, Some("published")), 10).await.unwrap().is_empty());
+}
+
+async fn a_picture_is_kept_once_and_known_by_its_account_and_by_the_posts_that_show_it(place: &Place) {
+    let store = place.migrated().await;
+    let ada = author(&store).await;
+    let file = "0123456789abcdef-700x500.jpg".to_owned();
+    let new = NewMedia {
+        file: file.clone(),
+        title: "A".to_owned(),
+        width: 700,
+        height: 500,
+        bytes: 1,
+        files: vec![NewFile { file: file.clone(), content_type: "image/jpeg", width: 700, content: vec![7] }],
+    };
+    store.add_media(&new, Some(ada), 1).await.unwrap();
+    store.add_media(&new, None, 2).await.unwrap();
+    assert_eq!(store.media(i64::MAX, None).await.unwrap().len(), 1);
+    assert_eq!(store.media(i64::MAX, Some(ada)).await.unwrap().len(), 1);
+    assert!(store.media(i64::MAX, Some(ada + 1)).await.unwrap().is_empty());
+    assert_eq!(store.media_file(&file).await.unwrap().unwrap().content, [7]);
+    let shows = Draft { body: "![x](/media/0123456789abcdef-700x500-320.jpg)".to_owned(), ..draft("Shows", 1) };
+    let covered = Draft { cover: file.clone(), ..draft("Covered", 1) };
+    for draft in [&shows, &covered, &draft("Other", 1)] {
+        store.create_post(draft, ada, 5).await.unwrap();
+    }
+    let titles: Vec<String> =
+        store.posts_with_picture(&file).await.unwrap().into_iter().map(|(_, title)| title).collect();
+    assert_eq!(titles, ["Shows", "Covered"]);
+    let id = store.medium_by_file(&file).await.unwrap().unwrap().id;
+    store.delete_media(id).await.unwrap();
+    assert!(store.media_file(&file).await.unwrap().is_none());
 }
 
 async fn examples_are_the_same_every_time_and_filling_again_changes_nothing(place: &Place) {
