@@ -13,7 +13,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -80,6 +80,16 @@ impl Source {
         let whole = self.answering.as_mut()?.take_whole_body()?;
         self.finish();
         Some(whole)
+    }
+
+    /// The whole body, when its length was stated and all of it has come; `None` where it comes in pieces.
+    pub(super) fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Trouble>> {
+        let Some(Answering::H1(connection)) = &mut self.answering else { return Poll::Ready(Ok(None)) };
+        let whole = ready!(connection.poll_whole_body(cx))?;
+        if whole.is_some() {
+            self.finish();
+        }
+        Poll::Ready(Ok(whole))
     }
 
     pub(super) const fn is_finished(&self) -> bool {

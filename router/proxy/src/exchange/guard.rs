@@ -36,8 +36,14 @@ pub(super) async fn hold(
     // A body without a stated length may be a slow stream on purpose.
     let patience = Instant::now() + TIME_MAX;
     timer.set(Some(if length.is_some() { deadline } else { deadline.min(patience) }));
-    let capacity = length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-    let mut held = BytesMut::with_capacity(capacity);
+    let whole = poll_fn(|cx| match source.poll_whole(cx) {
+        Poll::Pending => timer.poll_passed(cx).map(|()| Err(Failure::Timeout)),
+        Poll::Ready(whole) => Poll::Ready(whole.map_err(|_| Failure::Reset)),
+    });
+    if let Some(whole) = whole.await? {
+        return Ok(Some(whole));
+    }
+    let mut held = BytesMut::new();
     while held.len() < BYTES_MAX && source.answering.is_some() {
         let frame = poll_fn(|cx| match source.poll_frame(cx) {
             Poll::Pending => timer.poll_passed(cx).map(|()| Err(())),

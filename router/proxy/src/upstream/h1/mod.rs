@@ -138,7 +138,7 @@ impl Connection {
                 }
                 return Poll::Ready(Ok(head));
             }
-            ready!(self.poll_fill(READ_MIN, cx))?;
+            ready!(self.poll_fill(self.room(READ_MIN), cx))?;
         }
     }
 
@@ -164,6 +164,19 @@ impl Connection {
         }
     }
 
+    /// The whole body, read to its end into one buffer. `None`: its length was not stated.
+    pub(crate) fn poll_whole_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Trouble>> {
+        self.poll_send(&[], cx)?;
+        loop {
+            if let Some(whole) = self.take_whole_body() {
+                return Poll::Ready(Ok(Some(whole)));
+            }
+            let Decoder::Length(length) = self.decoder else { return Poll::Ready(Ok(None)) };
+            let missing = usize::try_from(length).unwrap_or(READ_BODY).saturating_sub(self.input.len());
+            ready!(self.poll_fill(missing, cx))?;
+        }
+    }
+
     /// The next piece of the body of the response, while the rest of the request is sent.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Trouble>>> {
         if let Err(trouble) = self.poll_send(&[], cx) {
@@ -176,7 +189,7 @@ impl Connection {
                 Ok(Chunks::More) => {}
                 Err(trouble) => return Poll::Ready(Some(Err(trouble))),
             }
-            match ready!(self.poll_fill(READ_BODY, cx)) {
+            match ready!(self.poll_fill(self.room(READ_BODY), cx)) {
                 Ok(()) => {}
                 Err(Trouble::Broken) if matches!(self.decoder, Decoder::UntilClose) => {
                     self.decoder = Decoder::Done;
@@ -243,8 +256,13 @@ impl Connection {
         }
     }
 
-    fn poll_fill(&mut self, size: usize, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
-        self.input.reserve(if self.input.is_empty() { size } else { size / 2 });
+    /// How much room is made for reading: less where something is there already.
+    fn room(&self, size: usize) -> usize {
+        if self.input.is_empty() { size } else { size / 2 }
+    }
+
+    fn poll_fill(&mut self, room: usize, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
+        self.input.reserve(room);
         // After a short read this asks the system again only when it has told of more; `try_read` would ask in vain.
         match ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx)) {
             Ok(1..) => Poll::Ready(Ok(())),
