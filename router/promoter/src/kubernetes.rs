@@ -34,6 +34,7 @@ mod run;
 mod service;
 mod settings;
 mod status;
+mod telling;
 mod traffic;
 mod verb;
 mod world;

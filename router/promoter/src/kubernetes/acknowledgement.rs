@@ -5,6 +5,7 @@ use super::settings::{Acknowledgement, ParentRef};
 use super::traffic::{MANAGER, Report, Traffic};
 use super::world::World;
 use crate::routers::{RouteState, RouterState};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use split::Track;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -12,8 +13,17 @@ use std::net::IpAddr;
 /// How long others than Huidu's router may take to follow the endpoints of a Service: they do not say when they have.
 const SETTLE_SECONDS: i64 = 5;
 
+/// How long the nodes' proxies may take to follow the user's own Service: once a second is their default.
+const NODE_SECONDS: i64 = 3;
+
 /// Those that lag behind, each with its reason.
 pub(super) fn pending(traffic: &Traffic, world: &World) -> Vec<String> {
+    let mut pending = lagging(traffic, world);
+    pending.extend(moving(traffic));
+    pending
+}
+
+fn lagging(traffic: &Traffic, world: &World) -> Vec<String> {
     match traffic.shape.settings.acknowledgement {
         Acknowledgement::Routers => {
             let lag = |report: &Report| Some(format!("{} ({})", report.name, lag(traffic, report, world)?));
@@ -104,13 +114,26 @@ fn parent_lag(traffic: &Traffic, parent: &ParentRef) -> Option<String> {
         .then(|| format!("written {since} s ago; it is given {SETTLE_SECONDS} s to follow the endpoints"))
 }
 
+/// The user's own Service, while connections to it may still come to the pods that it had before.
+fn moving(traffic: &Traffic) -> Option<String> {
+    let name = traffic.shape.found.name.as_ref()?;
+    let since = traffic.at.as_second() - written([&traffic.service(name)?.metadata])?;
+    (since < NODE_SECONDS).then(|| {
+        format!("Service {name} (moved {since} s ago; the nodes are given {NODE_SECONDS} s to follow)")
+    })
+}
+
 /// When the HTTPRoute or a Service of it was written last.
 fn last_write(traffic: &Traffic) -> Option<i64> {
     let services =
         Track::ALL.into_iter().filter_map(|track| traffic.service(&traffic.shape.service_of(track)));
-    let objects =
-        services.map(|service| &service.metadata).chain(traffic.route.as_ref().map(|route| &route.metadata));
-    let entries = objects.flat_map(|metadata| metadata.managed_fields.iter().flatten());
+    let services = services.map(|service| &service.metadata);
+    written(services.chain(traffic.route.as_ref().map(|route| &route.metadata)))
+}
+
+/// When this program wrote one of these objects last.
+fn written<'a>(objects: impl IntoIterator<Item = &'a ObjectMeta>) -> Option<i64> {
+    let entries = objects.into_iter().flat_map(|metadata| metadata.managed_fields.iter().flatten());
     let ours = entries.filter(|entry| entry.manager.as_deref() == Some(MANAGER));
     ours.filter_map(|entry| Some(entry.time.as_ref()?.0.as_second())).max()
 }

@@ -3,7 +3,7 @@
 use super::candidate::CANARY;
 use super::object::{CanaryObject, Deployment, ReplicaSet, name_of};
 use super::traffic::MANAGER;
-use super::world::{SET, Set, WANTED, World};
+use super::world::{NEXT, SET, Set, WANTED, World};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{
@@ -152,10 +152,21 @@ impl Cluster {
         self.deployments().patch(name_of(&deployment.metadata), &params, &Patch::Merge(patch)).await.map(drop)
     }
 
-    /// Sets the template of the user's Deployment, if nobody has changed it since it was read.
-    pub(super) async fn set_template(&self, deployment: &Deployment, template: Value) -> Result<(), Error> {
+    /// Sets the template of the user's Deployment, if nobody has changed it since it was read, and notes the one that is
+    /// to come next, if there is one.
+    pub(super) async fn set_template(
+        &self,
+        deployment: &Deployment,
+        template: Value,
+        next: Option<&Value>,
+    ) -> Result<(), Error> {
         let mut deployment = deployment.clone();
         deployment.spec.template = template;
+        let annotations = deployment.metadata.annotations.get_or_insert_default();
+        match next {
+            Some(next) => annotations.insert(NEXT.to_owned(), next.to_string()),
+            None => annotations.remove(NEXT),
+        };
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         self.deployments().replace(name_of(&deployment.metadata), &params, &deployment).await.map(drop)
     }

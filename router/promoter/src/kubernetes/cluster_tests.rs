@@ -81,13 +81,25 @@ async fn a_template_is_put_back_whole_and_the_rest_of_the_deployment_stays() {
     let template = json!({"spec": {"containers": [], "fieldOfTomorrow": true}});
     let put = template.clone();
     let asked = asked(deployment(), async |cluster| {
-        cluster.set_template(&read(deployment()), put).await.unwrap();
+        cluster.set_template(&read(deployment()), put, None).await.unwrap();
     })
     .await;
     assert_eq!(asked.method, Method::PUT);
     assert_eq!(asked.body["spec"]["template"], template);
     assert_eq!(asked.body["spec"]["selector"], deployment()["spec"]["selector"]);
     assert_eq!(asked.body["metadata"]["resourceVersion"], "7");
+}
+
+#[tokio::test]
+async fn a_template_that_is_to_come_next_is_noted_with_the_one_before_it() {
+    let next = json!({"spec": {"ofTomorrow": 2}});
+    let noted = next.clone();
+    let asked = asked(deployment(), async |cluster| {
+        cluster.set_template(&read(deployment()), json!({"spec": {}}), Some(&noted)).await.unwrap();
+    })
+    .await;
+    let annotation = asked.body["metadata"]["annotations"]["huidu.dev/next-template"].as_str().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(annotation).unwrap(), next);
 }
 
 #[tokio::test]

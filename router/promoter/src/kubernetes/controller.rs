@@ -10,6 +10,7 @@ use super::platform::{TurnError, Workload, store};
 use super::prepare::{counting, prepare, source};
 use super::refusal::Refusal;
 use super::status::CanaryStatus;
+use super::telling::Teller;
 use super::verb::listen;
 use crate::http;
 use crate::platform::turn;
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::controller::{Action, Config, Controller};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::{Event, EventType, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt as _};
@@ -45,7 +46,7 @@ const RESYNC: Duration = Duration::from_secs(300);
 /// What every look needs.
 struct Context {
     client: Client,
-    recorder: Recorder,
+    recorder: Teller,
     http: http::Client,
     ledger: Ledger,
     /// The promoter's own Prometheus server.
@@ -55,7 +56,7 @@ struct Context {
 /// Looks at Canaries until the process ends.
 pub(super) async fn run(client: Client, namespace: Option<&str>, identity: &str, prometheus: Option<String>) {
     let reporter = Reporter { controller: "huidu-promoter".to_owned(), instance: Some(identity.to_owned()) };
-    let recorder = Recorder::new(client.clone(), reporter);
+    let recorder = Teller::new(client.clone(), reporter);
     let (http, ledger) = (http::Client::new(ROUTER_TIMEOUT), Ledger::default());
     let context = Arc::new(Context { client: client.clone(), recorder, http, ledger, prometheus });
     let controller = Controller::new(within::<CanaryObject>(&client, namespace), watcher::Config::default())
@@ -285,7 +286,7 @@ struct Note {
 // === impl Note ===
 
 impl Note {
-    async fn publish(self, recorder: &Recorder, reference: &k8s_openapi::api::core::v1::ObjectReference) {
+    async fn publish(self, recorder: &Teller, reference: &k8s_openapi::api::core::v1::ObjectReference) {
         // The API server refuses notes of more than 1,024 bytes.
         let note: String = self.message.chars().take(250).collect();
         let action = "Release".to_owned();

@@ -9,7 +9,7 @@ use super::revision::without_hash;
 use super::service;
 use super::status::CanaryStatus;
 use super::traffic::{Traffic, Write, pinned};
-use super::world::World;
+use super::world::{NEXT, World};
 use crate::http;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
@@ -154,8 +154,9 @@ impl Task {
             }
             Self::RestoreTemplate => {
                 let set = world.sets.iter().find(|set| set.revision == *stable);
-                let Some(set) = set.filter(|_| world.template() != *stable) else { return Ok(false) };
-                cluster.set_template(deployment, without_hash(&set.object.spec.template)).await?;
+                let is_stable = world.template() == *stable && deployment.annotation(NEXT).is_none();
+                let Some(set) = set.filter(|_| !is_stable) else { return Ok(false) };
+                cluster.set_template(deployment, without_hash(&set.object.spec.template), None).await?;
                 Ok(true)
             }
             Self::LetGo => {

@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::revision::without_hash;
 use super::status::CanaryStatus;
 use super::traffic::{Traffic, Write};
-use super::world::World;
+use super::world::{NEXT, World};
 use crate::canary::RoutingView;
 use crate::http;
 use crate::platform::Platform;
@@ -112,6 +112,7 @@ impl Workload {
         let adopting =
             matches!(self.status.release.phase, Phase::Promoting { task: Promotion::Adopting, .. });
         let Some(stable) = held.filter(|_| !adopting) else { return Ok(()) };
+        self.bring_next_template().await?;
         let strays: Vec<_> = self.world.strays(&stable).cloned().collect();
         for stray in &strays {
             self.cluster.empty(stray).await?;
@@ -209,7 +210,7 @@ impl Workload {
     /// |---|---|
     /// | empty ReplicaSets of the same template go | the Deployment would scale them up in the orphan's place |
     /// | the Deployment has its full size | it would scale what it adopts down to its own |
-    /// | where the template is another one by now, the old pods go | the Deployment would shrink two old ReplicaSets together; the one that has the requests stays, and the template is the next release |
+    /// | a template that was pushed since is put aside | the Deployment would shrink two old ReplicaSets together, the verified pods too; it is the next release |
     async fn adopt(&mut self, revision: &Revision) -> Result<(), TurnError> {
         let rivals: Vec<_> = self.world.rivals(revision).cloned().collect();
         for rival in &rivals {
@@ -220,21 +221,31 @@ impl Workload {
         self.look().await?;
         let whole = self.world.deployment.spec.replicas == Some(all) && self.world.deployment.spec.paused;
         let Some(candidate) = self.world.candidate(revision).filter(|_| whole) else { return Ok(()) };
-        let old: Vec<_> = self.world.strays_beside(revision).cloned().collect();
-        if self.world.template() == *revision || old.is_empty() {
+        if self.world.template() == *revision {
             return Ok(self.cluster.delete(candidate, PropagationPolicy::Orphan).await?);
         }
-        for set in &old {
-            self.cluster.delete_set(set).await?;
-        }
-        Ok(())
+        let (deployment, template) = (&self.world.deployment, candidate.spec.template.clone());
+        let next = Some(&deployment.spec.template);
+        Ok(self.cluster.set_template(deployment, template, next).await?)
+    }
+
+    /// Gives the user's template back that was pushed while the one before it was being adopted.
+    async fn bring_next_template(&mut self) -> Result<(), TurnError> {
+        let deployment = &self.world.deployment;
+        let Some(next) = deployment.annotation(NEXT) else { return Ok(()) };
+        // Somebody may have pushed another one since.
+        let replaced = Some(&self.world.template()) != self.status.release.stable.as_ref();
+        let template = serde_json::from_str(next).ok().filter(|_| !replaced);
+        let template = template.unwrap_or_else(|| deployment.spec.template.clone());
+        self.cluster.set_template(deployment, template, None).await?;
+        self.look().await
     }
 
     async fn restore_template(&self, revision: &Revision) -> Result<(), TurnError> {
         let set = self.world.sets.iter().find(|set| set.revision == *revision);
         let Some(set) = set.filter(|_| self.world.template() != *revision) else { return Ok(()) };
         let template = without_hash(&set.object.spec.template);
-        Ok(self.cluster.set_template(&self.world.deployment, template).await?)
+        Ok(self.cluster.set_template(&self.world.deployment, template, None).await?)
     }
 
     /// Writes what people see, if it has changed.

@@ -188,6 +188,19 @@ fn a_router_that_is_dead_or_cut_off_keeps_the_candidates_service() {
 }
 
 #[test]
+fn the_nodes_are_given_time_to_follow_the_users_service() {
+    let world = release();
+    let mut traffic = written(&world, &route("blog:v1", Some("blog:v2"), 500));
+    follow(&mut traffic, &world);
+    let own = traffic.services.iter_mut().find(|service| name_of(&service.metadata) == "web").unwrap();
+    let ours = json!({"manager": MANAGER, "time": "1970-01-01T00:00:00Z", "fieldsV1": {"f:spec": {}}});
+    own.metadata.managed_fields = Some(vec![serde_json::from_value(ours).unwrap()]);
+    assert_eq!(traffic.pending(&world), ["Service web (moved 0 s ago; the nodes are given 3 s to follow)"]);
+    traffic.at = Timestamp::from_second(3).unwrap();
+    assert_eq!(traffic.pending(&world), [""; 0]);
+}
+
+#[test]
 fn a_router_that_is_cut_off_says_so() {
     let world = release();
     let mut traffic = written(&world, &route("blog:v1", Some("blog:v2"), 500));

@@ -13,6 +13,8 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) const WANTED: &str = "huidu.dev/replicas";
 /// The number that the promoter has set.
 pub(super) const SET: &str = "huidu.dev/replicas-set";
+/// The template that was pushed while the one before it was being adopted.
+pub(super) const NEXT: &str = "huidu.dev/next-template";
 /// The revision of a candidate.
 pub(super) const REVISION: &str = "huidu.dev/revision";
 
@@ -86,13 +88,6 @@ impl World {
                 && set.object.spec.replicas > 0
                 && stable.as_deref() != Some(uid_of(&set.object.metadata))
         })
-    }
-
-    /// The Deployment's own ReplicaSets of other revisions that have replicas.
-    pub(super) fn strays_beside(&self, revision: &Revision) -> impl Iterator<Item = &Set> {
-        self.sets
-            .iter()
-            .filter(move |set| self.owns(set) && set.revision != *revision && set.object.spec.replicas > 0)
     }
 
     /// Empty ReplicaSets of the Deployment that would be scaled up in place of an orphan of the same template.
