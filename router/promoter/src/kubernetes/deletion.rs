@@ -16,7 +16,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::api::PropagationPolicy;
 use release::{Phase, Promotion, Revision, Route};
 use serde_json::Value;
-use split::{Track, Weight};
+use split::Weight;
 
 /// How long routers may take to give stable all requests. Their route goes with the Canary in the end.
 const SHIFT_SECONDS: i64 = 30;
@@ -101,7 +101,7 @@ async fn estate<'a>(
     };
     let Some(stable) = stable_of(&status, &world) else { return Ok(None) };
     let services = cluster.services().await?;
-    let remembered = service::remembered(&services, &format!("{canary}-{}", Track::Stable.as_str()));
+    let remembered = service::remembered(&services, canary);
     let traffic = match (spec_of(object), remembered) {
         (Ok(spec), Some(found)) => Some(cluster.traffic(shape(object, &spec, found), http).await?),
         _ => None,

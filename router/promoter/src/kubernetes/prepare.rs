@@ -18,7 +18,6 @@ use crate::http;
 use crate::routers::Admin;
 use k8s_openapi::api::core::v1::Service;
 use release::{Mode, Phase};
-use split::Track;
 
 /// Everything that a turn needs, or why there is none.
 pub(super) async fn prepare(
@@ -84,9 +83,8 @@ fn found(
 ) -> Result<Found, Refusal> {
     let name = name_of(&object.metadata);
     let found = service::find(services, spec, name, &world.deployment.spec.template);
-    let stable = format!("{name}-{}", Track::Stable.as_str());
     match found {
-        Err(refusal) if !idle => service::remembered(services, &stable).ok_or(refusal),
+        Err(refusal) if !idle => service::remembered(services, name).ok_or(refusal),
         found => found,
     }
 }

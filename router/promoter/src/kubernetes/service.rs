@@ -8,6 +8,7 @@ use super::revision::HASH_LABEL;
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
+use split::Track;
 use std::collections::BTreeMap;
 
 /// The annotation that says which Canary keeps a Service to the pods of stable.
@@ -69,13 +70,15 @@ pub(super) fn find(
 }
 
 /// The same, as the Service of a track that was made before remembers it: the user's own may be gone by now.
-pub(super) fn remembered(services: &[Service], stable: &str) -> Option<Found> {
+pub(super) fn remembered(services: &[Service], canary: &str) -> Option<Found> {
+    let stable = format!("{canary}-{}", Track::Stable.as_str());
+    let own = services.iter().find(|service| pinned_by(service) == Some(canary));
     let service = services.iter().find(|service| is_made(service) && name_of(&service.metadata) == stable)?;
     let port = service.spec.as_ref()?.ports.iter().flatten().next()?;
     let mut selector = selector_of(service).clone();
     selector.remove(HASH_LABEL);
     Some(Found {
-        name: None,
+        name: own.map(|own| name_of(&own.metadata).to_owned()),
         port: port.port,
         target: port.target_port.clone().unwrap_or(IntOrString::Int(port.port)),
         app_protocol: port.app_protocol.clone(),
@@ -239,6 +242,19 @@ mod tests {
         assert_eq!(found(&services, &json!({"deployment": "blog"})).unwrap().port, 80);
         assert_eq!(found(&services, &json!({"deployment": "blog", "port": "metrics"})).unwrap().port, 9090);
         assert_eq!(found(&services, &json!({"deployment": "blog", "port": 9090})).unwrap().port, 9090);
+    }
+
+    #[test]
+    fn while_a_release_is_under_way_what_was_made_before_will_do() {
+        let mut stable = blog("blog-stable");
+        stable.metadata.labels = Some([(CANARY.to_owned(), "blog".to_owned())].into());
+        let mut own = service("web", &json!({"app": "other"}), &json!([{"port": 1}]));
+        let found = remembered(&[stable.clone(), own.clone()], "blog").unwrap();
+        assert_eq!((found.name, found.port), (None, 80));
+        own.metadata.annotations = Some([(PINNED_BY.to_owned(), "blog".to_owned())].into());
+        let found = remembered(&[stable, own.clone()], "blog").unwrap();
+        assert_eq!(found.name.as_deref(), Some("web"), "it is still kept to stable's pods");
+        assert_eq!(remembered(&[own], "blog"), None);
     }
 
     #[test]
