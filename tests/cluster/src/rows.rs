@@ -31,6 +31,8 @@ const SECOND_TRIES: usize = 4;
 pub struct Group {
     /// Its name in the table and in its cluster's name: a word of a-z.
     pub name: &'static str,
+    /// Whether it takes so long that only `FULL=1` runs it.
+    pub is_long: bool,
     /// Tells its rows.
     pub tell: for<'a> fn(&'a mut Rows) -> Pin<Box<dyn Future<Output = ()> + 'a>>,
 }
@@ -39,6 +41,7 @@ pub struct Group {
 #[derive(Debug)]
 pub struct Rows {
     group: &'static str,
+    is_long: bool,
     filter: Arc<[String]>,
     images: Result<Arc<Images>, Obstacle>,
     cluster: Option<Result<Cluster, Obstacle>>,
@@ -72,7 +75,9 @@ pub fn run(groups: &[Group], wanted: &Wanted) -> ExitCode {
         let mut told = Vec::new();
         while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
             let (filter, images, tries) = (Arc::clone(&filter), images.clone(), Arc::clone(&tries));
-            let rows = Rows { group: group.name, filter, images, cluster: None, tries, told: Vec::new() };
+            let Group { name, is_long, .. } = *group;
+            let (cluster, first) = (None, Vec::new());
+            let rows = Rows { group: name, is_long, filter, images, cluster, tries, told: first };
             told.extend(rows.tell(group));
         }
         told
@@ -134,6 +139,13 @@ impl Rows {
         let chosen = |word: &String| sentence.contains(word.as_str()) || self.group.contains(word.as_str());
         if !self.filter.is_empty() && !self.filter.iter().any(chosen) {
             return;
+        }
+        if self.is_long && std::env::var_os("FULL").is_none() {
+            return self.record(
+                sentence,
+                End::Skipped("takes long; FULL=1 runs it".to_owned()),
+                Duration::ZERO,
+            );
         }
         let (mut end, mut took) = self.attempt(patience, &shown).await;
         if let End::Failed(first) = &end

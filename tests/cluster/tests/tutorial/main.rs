@@ -17,14 +17,14 @@ use cluster::Group;
 use cluster::images::{Version, Wanted};
 
 const GROUPS: &[Group] = &[
-    Group { name: "image", tell: |rows| Box::pin(image::tell(rows)) },
-    Group { name: "deploy", tell: |rows| Box::pin(deploy::tell(rows)) },
-    Group { name: "upgrade", tell: |rows| Box::pin(upgrade::tell(rows)) },
-    Group { name: "broken", tell: |rows| Box::pin(broken::tell(rows)) },
-    Group { name: "rollback", tell: |rows| Box::pin(rollback::tell(rows)) },
-    Group { name: "scale", tell: |rows| Box::pin(scale::tell(rows)) },
-    Group { name: "registry", tell: |rows| Box::pin(registry::tell(rows)) },
-    Group { name: "recommended", tell: |rows| Box::pin(recommended::tell(rows)) },
+    Group { name: "image", is_long: false, tell: |rows| Box::pin(image::tell(rows)) },
+    Group { name: "deploy", is_long: false, tell: |rows| Box::pin(deploy::tell(rows)) },
+    Group { name: "upgrade", is_long: false, tell: |rows| Box::pin(upgrade::tell(rows)) },
+    Group { name: "broken", is_long: false, tell: |rows| Box::pin(broken::tell(rows)) },
+    Group { name: "rollback", is_long: false, tell: |rows| Box::pin(rollback::tell(rows)) },
+    Group { name: "scale", is_long: false, tell: |rows| Box::pin(scale::tell(rows)) },
+    Group { name: "registry", is_long: false, tell: |rows| Box::pin(registry::tell(rows)) },
+    Group { name: "recommended", is_long: false, tell: |rows| Box::pin(recommended::tell(rows)) },
 ];
 
 const WANTED: Wanted = Wanted {
