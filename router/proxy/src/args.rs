@@ -1,9 +1,11 @@
 //! Flags, each with an environment variable; checked before any port is bound.
 
 use crate::{
-    config::Duration,
+    config::{Duration, Share},
+    control::Parent,
     lifecycle::DrainTimes,
     listen::Sharing,
+    log::LogFormat,
     tls::TlsFiles,
     worker::{Patience, Settings},
 };
@@ -32,14 +34,46 @@ pub struct Args {
     #[arg(long, env = "ROUTER_TLS_KEY", value_name = "FILE", requires = "tls_listen")]
     pub tls_key: Option<PathBuf>,
 
-    /// Where readiness, metrics and routes are asked for and weights are changed. Keep it on loopback or behind a
-    /// network policy: whoever reaches it decides where requests go.
+    /// Where readiness, metrics and routes are asked for and weights are changed. Elsewhere than on loopback nothing can
+    /// be changed without a token.
     #[arg(long, env = "ROUTER_ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
     pub admin_listen: SocketAddr,
+
+    /// A file with the token that the admin port asks for (`Authorization: Bearer TOKEN`), probes and metrics aside.
+    #[arg(long, env = "ROUTER_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+
+    /// The token itself; prefer the file, because others may see the flags of a process.
+    #[arg(long, env = "ROUTER_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
 
     /// The routes file, read again whenever it changes. It may appear later; until then the router is not ready.
     #[arg(long, env = "ROUTER_ROUTES", value_name = "FILE")]
     pub routes: Option<PathBuf>,
+
+    /// Read the routes from HTTPRoutes of a cluster (`kubectl explain httproute`), found by the pod's service account or
+    /// KUBECONFIG. It may be away; until all lists were read once the router is not ready.
+    #[arg(long, env = "ROUTER_KUBERNETES", conflicts_with = "routes")]
+    pub kubernetes: bool,
+
+    /// The namespaces whose HTTPRoutes count; default: the pod's own.
+    #[arg(long, env = "ROUTER_KUBERNETES_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
+    pub kubernetes_namespace: Vec<String>,
+
+    /// What an HTTPRoute must name in `parentRefs` to count: Service/NAME, Gateway/NAME, or with a namespace before the
+    /// name.
+    #[arg(
+        long,
+        env = "ROUTER_KUBERNETES_PARENT",
+        value_name = "KIND/NAME",
+        value_delimiter = ',',
+        default_value = "Service/router"
+    )]
+    pub kubernetes_parent: Vec<Parent>,
+
+    /// How often names of endpoints are resolved again. A name that can't be resolved keeps its last addresses.
+    #[arg(long, env = "ROUTER_DNS_INTERVAL", value_name = "DURATION", default_value = "5s")]
+    pub dns_interval: Duration,
 
     /// Threads that carry requests; default: one for each CPU.
     #[arg(long, env = "ROUTER_WORKERS", value_name = "N")]
@@ -62,6 +96,11 @@ pub struct Args {
     /// With 0 these headers are replaced, because anybody could send them.
     #[arg(long, env = "ROUTER_TRUSTED_HOPS", value_name = "N", default_value = "0")]
     pub trusted_hops: usize,
+
+    /// Begin a trace (`traceparent`, W3C Trace Context) for requests that have none, and record this share of them, like
+    /// 1%. Without it a client's trace is passed on and none begins.
+    #[arg(long, env = "ROUTER_TRACE_SAMPLE", value_name = "PERCENT")]
+    pub trace_sample: Option<Share>,
 
     /// Connections of clients at a time; more wait in the backlog of the kernel.
     #[arg(long, env = "ROUTER_MAX_CONNECTIONS", value_name = "N", default_value = "20000")]
@@ -86,15 +125,6 @@ pub struct Args {
     /// How to log.
     #[arg(long, env = "ROUTER_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines: one JSON object a line.
-    Json,
 }
 
 // === impl Args ===
@@ -128,7 +158,8 @@ impl Args {
             stall: self.client_stall_timeout.get(),
         };
         let connections_max = self.max_connections.get().div_ceil(self.worker_count());
-        Settings { patience, trusted_hops: self.trusted_hops, connections_max }
+        let (trusted_hops, trace_sample) = (self.trusted_hops, self.trace_sample);
+        Settings { patience, trusted_hops, trace_sample, connections_max }
     }
 
     /// The stages of a drain.

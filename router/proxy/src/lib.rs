@@ -8,6 +8,7 @@ mod exchange;
 pub mod lifecycle;
 mod lines;
 pub mod listen;
+pub mod log;
 pub mod metrics;
 pub mod routes;
 pub mod run;

@@ -1,14 +1,9 @@
 //! The program `router`: flags, log, run, drain.
 
 use clap::Parser;
-use proxy::{
-    args::{Args, LogFormat},
-    lifecycle,
-    run::{Router, StartError},
-};
+use proxy::{args::Args, lifecycle, log, run::Router};
 use std::{process::ExitCode, time::Duration};
 use tokio::runtime;
-use tracing_subscriber::EnvFilter;
 
 /// EX_USAGE and EX_UNAVAILABLE of sysexits.h.
 const USAGE: u8 = 64;
@@ -23,16 +18,8 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    let filter = match args.log.parse::<EnvFilter>() {
-        Ok(filter) => filter,
-        Err(error) => {
-            return fail(USAGE, &format!("--log {:?}: {error}; write it like info or proxy=debug", args.log));
-        }
-    };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match args.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+    if let Err(error) = log::start(&args.log, args.log_format) {
+        return fail(USAGE, &format!("--log: {error}"));
     }
     let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -48,8 +35,7 @@ async fn run(args: Args) -> ExitCode {
     let router = match Router::start(args).await {
         Ok(router) => router,
         Err(error) => {
-            let code =
-                if matches!(error, StartError::Config(_) | StartError::Tls(_)) { USAGE } else { UNAVAILABLE };
+            let code = if error.is_usage() { USAGE } else { UNAVAILABLE };
             return fail(code, &error.to_string());
         }
     };

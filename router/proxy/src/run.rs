@@ -3,7 +3,7 @@
 use crate::{
     args::Args,
     config::ConfigError,
-    control::{self, Control, FileSource},
+    control::{self, Access, Control, FileSource, KubernetesError, KubernetesSource, Source, TokenError},
     lifecycle::{self, Phase},
     listen::{self, ListenError, Listeners},
     metrics::Metrics,
@@ -12,7 +12,7 @@ use crate::{
     worker::{self, Shared},
 };
 use arc_swap::ArcSwap;
-use std::{net::SocketAddr, sync::Arc, thread};
+use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 /// A router whose ports are bound and whose workers run.
@@ -41,6 +41,12 @@ pub enum StartError {
     /// Certificate or key can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// No cluster can be watched.
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    /// The admin token can't be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// A port can't be had.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -50,6 +56,22 @@ pub enum StartError {
     /// Two metrics have the same name.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+}
+
+/// A resolver asked more often than this would only be busy.
+const DNS_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+// === impl StartError ===
+
+impl StartError {
+    /// Whether a person wrote something that can't be used, and not the system that refused.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Tls(_) | Self::Kubernetes(_) | Self::Token(_) => true,
+            Self::Listen(_) | Self::System(_) | Self::Metrics(_) => false,
+        }
+    }
 }
 
 // === impl Router ===
@@ -63,8 +85,11 @@ impl Router {
         let metrics = Arc::new(Metrics::new()?);
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let control = Arc::new(Control::new(Arc::clone(&table), Arc::clone(&metrics)));
-        let source = Self::first_routes(&args, &control).await?;
+        let file = Self::first_routes(&args, &control).await?;
+        let cluster = Self::cluster(&args, &control).await?;
 
+        let access =
+            Access::new(args.admin_token_file.as_deref(), args.admin_token.as_deref(), args.admin_listen)?;
         let (tls_listen, tls_files) = args.tls().unzip();
         let tls = tls_files.map(Tls::new).transpose()?;
         let listeners = listen::workers(args.listen, tls_listen, (args.sharing(), args.worker_count()))?;
@@ -79,12 +104,15 @@ impl Router {
         let start = |(index, listeners)| worker::start(index, listeners, shared.clone());
         let workers = listeners.into_iter().enumerate().map(start).collect::<Result<_, _>>()?;
 
-        let mut background: Vec<_> = source
-            .map(|source| tokio::spawn(control::follow(source, Arc::clone(&control))))
-            .into_iter()
-            .collect();
+        let mut background = Vec::new();
+        background.extend(file.map(|source| tokio::spawn(control::follow(source, Arc::clone(&control)))));
+        background.extend(cluster.map(|source| tokio::spawn(control::follow(source, Arc::clone(&control)))));
         background.extend(tls.map(|tls| tokio::spawn(control::follow_tls(tls, Arc::clone(&control)))));
-        let serve = control::serve_admin(TcpListener::from_std(admin)?, Arc::clone(&control), phase_seen);
+        let interval = args.dns_interval.get().max(DNS_INTERVAL_MIN);
+        background.push(tokio::spawn(control::refresh_names(Arc::clone(&control), interval)));
+        background.push(tokio::spawn(control::check_health(Arc::clone(&control))));
+        let serve =
+            control::serve_admin(TcpListener::from_std(admin)?, Arc::clone(&control), phase_seen, access);
         background.push(tokio::spawn(async move {
             if let Err(error) = serve.await {
                 tracing::error!(%error, "The admin port ended: {error}");
@@ -98,9 +126,20 @@ impl Router {
     async fn first_routes(args: &Args, control: &Control) -> Result<Option<FileSource>, StartError> {
         let Some(path) = &args.routes else { return Ok(None) };
         let mut source = FileSource::new(path.clone());
+        control.fed_by(source.view());
         if let Some(spec) = source.read()? {
             control.apply(&path.display().to_string(), spec).await;
         }
+        Ok(Some(source))
+    }
+
+    async fn cluster(args: &Args, control: &Control) -> Result<Option<KubernetesSource>, StartError> {
+        if !args.kubernetes {
+            return Ok(None);
+        }
+        let source =
+            KubernetesSource::new(&args.kubernetes_namespace, args.kubernetes_parent.clone()).await?;
+        control.fed_by(source.view());
         Ok(Some(source))
     }
 

@@ -3,6 +3,7 @@
 
 pub use crate::downstream::Patience;
 use crate::{
+    config::Share,
     downstream,
     lifecycle::Phase,
     listen::{Entry, Listeners},
@@ -47,6 +48,8 @@ pub struct Settings {
     pub patience: Patience,
     /// Proxies in front of this one whose word on the client is taken.
     pub trusted_hops: usize,
+    /// Of the requests without a trace, the share whose trace is recorded; none begins where it is not set.
+    pub trace_sample: Option<Share>,
     /// Connections of clients that one worker serves at a time.
     pub connections_max: usize,
 }

@@ -1,6 +1,6 @@
 use super::{EndpointAddress, names};
 use serde::{Deserialize, Serialize};
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 
 /// What is done to requests and answers of a route. The shapes are those of the Gateway API's `HTTPRouteFilter`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,6 +108,25 @@ pub struct RequestMirror {
     /// How many requests of a hundred are copied; default 100.
     #[serde(default = "all")]
     pub percent: Percent,
+    /// How many are copied where a hundredth is too coarse; it counts instead of the percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fraction: Option<Fraction>,
+}
+
+/// A part of all requests, at most 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawFraction", into = "RawFraction")]
+pub struct Fraction {
+    numerator: u32,
+    denominator: NonZeroU32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFraction {
+    numerator: u32,
+    #[serde(default = "hundred")]
+    denominator: NonZeroU32,
 }
 
 /// 0 to 100.
@@ -143,6 +162,9 @@ pub enum RangeError {
     /// No share.
     #[error("percent {0} is more than 100")]
     Percent(u8),
+    /// No share.
+    #[error("fraction {0}/{1} is more than 1")]
+    Fraction(u32, NonZeroU32),
 }
 
 // === impl HeaderEdits ===
@@ -180,6 +202,41 @@ impl From<RedirectStatus> for u16 {
     fn from(status: RedirectStatus) -> Self {
         status.0
     }
+}
+
+// === impl RequestMirror ===
+
+impl RequestMirror {
+    /// How many of how many requests are copied.
+    #[must_use]
+    pub fn share(&self) -> (u32, NonZeroU32) {
+        let percent = || (u32::from(self.percent.0), hundred());
+        self.fraction.map_or_else(percent, |Fraction { numerator, denominator }| (numerator, denominator))
+    }
+}
+
+// === impl Fraction ===
+
+impl TryFrom<RawFraction> for Fraction {
+    type Error = RangeError;
+
+    fn try_from(RawFraction { numerator, denominator }: RawFraction) -> Result<Self, RangeError> {
+        if numerator <= denominator.get() {
+            Ok(Self { numerator, denominator })
+        } else {
+            Err(RangeError::Fraction(numerator, denominator))
+        }
+    }
+}
+
+impl From<Fraction> for RawFraction {
+    fn from(Fraction { numerator, denominator }: Fraction) -> Self {
+        Self { numerator, denominator }
+    }
+}
+
+fn hundred() -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(99)
 }
 
 // === impl Percent ===

@@ -2,22 +2,28 @@
 
 mod app_protocol;
 mod duration;
+mod endpoint;
 mod filters;
 mod matches;
 mod names;
 mod parse;
+mod share;
 mod spec;
+mod sticky;
 
 pub use app_protocol::{AppProtocol, AppProtocolError};
 pub use duration::{Duration, DurationError};
+pub use endpoint::{EndpointAddress, EndpointName, EndpointSpec};
 pub use filters::{
-    Cors, FilterSpec, HeaderEdits, HeaderValueSpec, PathEdit, Percent, RangeError, RedirectStatus,
+    Cors, FilterSpec, Fraction, HeaderEdits, HeaderValueSpec, PathEdit, Percent, RangeError, RedirectStatus,
     RequestMirror, RequestRedirect, Scheme, UrlRewrite,
 };
 pub use matches::{MatchSpec, PathMatch, Pattern, ValueMatch, ValuePattern};
 pub use names::{EditableHeader, HeaderName, HeaderValue, Hostname, Method, NameError, PathPrefix};
 pub use parse::{ConfigError, from_json, from_yaml};
+pub use share::{Share, ShareError};
 pub use spec::{
-    BackendFilters, BackendSpec, BackendWeight, EndpointAddress, OverrideSpec, RequestsMax, RouteSpec,
-    RoutesSpec, StickySpec, TimeoutsSpec,
+    BackendFilters, BackendSpec, BackendWeight, HealthSpec, Origin, OverrideSpec, QueueSpec, RequestsMax,
+    RouteSpec, RoutesSpec, TimeoutsSpec,
 };
+pub use sticky::{IssuedCookie, StickySpec};

@@ -1,7 +1,9 @@
-use super::{AppProtocol, Duration, FilterSpec, HeaderEdits, MatchSpec, PathMatch, names};
+use super::{
+    AppProtocol, Duration, EndpointSpec, FilterSpec, HeaderEdits, MatchSpec, PathMatch, StickySpec, names,
+};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use split::{MAX_BACKEND_WEIGHT, MAX_BACKENDS, Track};
-use std::{collections::HashSet, fmt, net::SocketAddr};
+use std::{collections::HashSet, fmt};
 
 /// All routes, as a writer states them: the content of the routes file and of `PUT /routes`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,6 +13,9 @@ pub struct RoutesSpec {
     pub generation: u64,
     /// The routes; the most specific match wins, whatever the order.
     pub routes: Vec<RouteSpec>,
+    /// What the source could not carry out as it was meant; the routes are in force nevertheless.
+    #[serde(skip)]
+    pub problems: Vec<String>,
 }
 
 /// Which requests a route takes, and where they go.
@@ -36,6 +41,20 @@ pub struct RouteSpec {
     pub overrides: Option<OverrideSpec>,
     /// How long an answer may take.
     pub timeouts: TimeoutsSpec,
+    /// The object that it was read from, where that has a generation of its own.
+    #[serde(skip)]
+    pub origin: Option<Origin>,
+}
+
+/// The object of a cluster that a route was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Another one for each object that ever had the same name.
+    pub uid: String,
+    /// Counts the changes of what the object asks for.
+    pub generation: u64,
+    /// What of it can't be carried out as it was meant, and what is done instead.
+    pub problem: Option<String>,
 }
 
 /// One version of a service.
@@ -49,9 +68,9 @@ pub struct BackendSpec {
     /// The share is this weight over the sum of all weights of the route.
     #[serde(default)]
     pub weight: BackendWeight,
-    /// The addresses of its replicas, each with a port.
+    /// Its replicas: addresses, or names for all addresses that DNS knows for them; each with a port.
     #[serde(default)]
-    pub endpoints: Vec<EndpointAddress>,
+    pub endpoints: Vec<EndpointSpec>,
     /// Why the backend can't be used; its share is answered with 500.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid: Option<String>,
@@ -64,6 +83,46 @@ pub struct BackendSpec {
     /// Requests at a time at one endpoint; more are answered with 503 when all endpoints are full.
     #[serde(default)]
     pub max_requests: RequestsMax,
+    /// Requests that may wait until an endpoint has room; none where it is not stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueSpec>,
+    /// How long an endpoint that joins others takes to its full share; at once where it is not stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<Duration>,
+    /// How endpoints are asked whether they are well; not at all where it is not stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthSpec>,
+}
+
+/// Requests that wait for room.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct QueueSpec {
+    /// How many; more are answered with 503.
+    pub max_requests: std::num::NonZeroU32,
+    /// How long; then they are answered with 503. Default 1s.
+    #[serde(default = "one_second")]
+    pub timeout: Duration,
+}
+
+/// A question to each endpoint. 200 to 399 in time is well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HealthSpec {
+    /// What is asked for, with GET.
+    pub path: names::PathPrefix,
+    /// How often; default 5s, at least 100ms.
+    #[serde(default = "five_seconds")]
+    pub interval: Duration,
+    /// How long an answer may take; default 1s.
+    #[serde(default = "one_second")]
+    pub timeout: Duration,
+    /// Failures in a row after which it gets no requests; default 3.
+    #[serde(default = "three")]
+    pub unhealthy_after: std::num::NonZeroU32,
+    /// Successes in a row after which it gets requests again; default 2.
+    #[serde(default = "two")]
+    pub healthy_after: std::num::NonZeroU32,
 }
 
 /// Changes of headers for one backend.
@@ -85,22 +144,6 @@ pub struct RequestsMax(pub std::num::NonZeroU32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct BackendWeight(pub u32);
 
-/// An IP address and a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct EndpointAddress(pub SocketAddr);
-
-/// What a client is known by; exactly one of the three.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", try_from = "RawSticky", into = "RawSticky")]
-pub enum StickySpec {
-    /// The value of this header.
-    Header(names::HeaderName),
-    /// The value of this cookie.
-    Cookie(String),
-    /// The address that the connection comes from.
-    Address,
-}
-
 /// Where a request says `always` or `never`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -117,9 +160,9 @@ pub struct OverrideSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TimeoutsSpec {
-    /// All attempts together; default 60s.
+    /// All attempts together; default 60s, without limit with 0s.
     pub request: Duration,
-    /// One attempt on one backend; default 30s.
+    /// One attempt on one backend; default 30s, without limit with 0s.
     pub backend_request: Duration,
     /// How long an answer or an upgraded connection may be silent once it has begun; default 5m.
     pub idle: Duration,
@@ -140,8 +183,6 @@ enum RuleError {
     Name(String),
     #[error("route {0:?} has pathPrefix and matches; write the prefix as one of the matches")]
     PrefixAndMatches(String),
-    #[error("sticky needs exactly one of header, cookie or address: true")]
-    Sticky,
 }
 
 #[derive(Deserialize)]
@@ -171,15 +212,20 @@ struct RawRoute {
     timeouts: TimeoutsSpec,
 }
 
-#[derive(Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawSticky {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    header: Option<names::HeaderName>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cookie: Option<String>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    address: bool,
+fn one_second() -> Duration {
+    std::time::Duration::from_secs(1).into()
+}
+
+fn five_seconds() -> Duration {
+    std::time::Duration::from_secs(5).into()
+}
+
+const fn two() -> std::num::NonZeroU32 {
+    std::num::NonZeroU32::MIN.saturating_add(1)
+}
+
+const fn three() -> std::num::NonZeroU32 {
+    std::num::NonZeroU32::MIN.saturating_add(2)
 }
 
 // === impl RoutesSpec ===
@@ -194,7 +240,7 @@ impl TryFrom<RawRoutes> for RoutesSpec {
                 return Err(RuleError::RouteTwice(route.name.clone()));
             }
         }
-        Ok(Self { generation, routes })
+        Ok(Self { generation, routes, problems: Vec::new() })
     }
 }
 
@@ -235,7 +281,8 @@ impl TryFrom<RawRoute> for RouteSpec {
         match backends.len() {
             0 if !redirects => Err(RuleError::NoBackends(name)),
             0..=MAX_BACKENDS => {
-                Ok(Self { name, hostnames, matches, filters, backends, sticky, overrides, timeouts })
+                let origin = None;
+                Ok(Self { name, hostnames, matches, filters, backends, sticky, overrides, timeouts, origin })
             }
             count => Err(RuleError::TooManyBackends(name, count)),
         }
@@ -297,47 +344,23 @@ impl Default for RequestsMax {
     }
 }
 
-// === impl EndpointAddress ===
-
-impl<'de> Deserialize<'de> for EndpointAddress {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let address: Option<SocketAddr> =
-            text.parse().ok().filter(|address: &SocketAddr| address.port() != 0);
-        address.map(Self).ok_or_else(|| {
-            de::Error::custom(format!(
-                "endpoint {text:?} is not an address; write it like \"127.0.0.1:8000\""
-            ))
-        })
-    }
-}
-
-// === impl StickySpec ===
-
-impl TryFrom<RawSticky> for StickySpec {
-    type Error = RuleError;
-
-    fn try_from(raw: RawSticky) -> Result<Self, RuleError> {
-        match (raw.header, raw.cookie, raw.address) {
-            (Some(header), None, false) => Ok(Self::Header(header)),
-            (None, Some(cookie), false) => Ok(Self::Cookie(cookie)),
-            (None, None, true) => Ok(Self::Address),
-            _ => Err(RuleError::Sticky),
-        }
-    }
-}
-
-impl From<StickySpec> for RawSticky {
-    fn from(sticky: StickySpec) -> Self {
-        match sticky {
-            StickySpec::Header(header) => Self { header: Some(header), ..Self::default() },
-            StickySpec::Cookie(cookie) => Self { cookie: Some(cookie), ..Self::default() },
-            StickySpec::Address => Self { address: true, ..Self::default() },
-        }
-    }
-}
-
 // === impl TimeoutsSpec ===
+
+/// Longer than any process lives.
+const WITHOUT_LIMIT: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3_600);
+
+impl TimeoutsSpec {
+    /// With a length where zero stands for none.
+    #[must_use]
+    pub(crate) fn in_force(self) -> Self {
+        let limit = |duration: Duration| match duration.get() {
+            std::time::Duration::ZERO => WITHOUT_LIMIT.into(),
+            _ => duration,
+        };
+        let Self { request, backend_request, idle } = self;
+        Self { request: limit(request), backend_request: limit(backend_request), idle: limit(idle) }
+    }
+}
 
 impl Default for TimeoutsSpec {
     fn default() -> Self {

@@ -1,3 +1,7 @@
+use super::{
+    names::{self, Names},
+    source::{SourceKind, SourceView, ViewSource},
+};
 use crate::{
     config::{BackendWeight, ConfigError, RouteSpec, RoutesSpec},
     metrics::Metrics,
@@ -6,7 +10,11 @@ use crate::{
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use split::{MAX_BACKEND_WEIGHT, SharesError, Track};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::{sync::Mutex, time};
 
 /// The one place that replaces the table.
@@ -20,8 +28,19 @@ pub struct Control {
     pub instance: String,
     last_error: ArcSwapOption<ConfigError>,
     tls_error: ArcSwapOption<String>,
+    source: OnceLock<SourceCell>,
     /// Held while a table is being put in force: whoever holds it sees acknowledged generations only.
-    applying: Mutex<Applied>,
+    applying: Mutex<Applying>,
+}
+
+/// A function has no text of its own.
+struct SourceCell(ViewSource);
+
+/// What changes with each table.
+#[derive(Debug)]
+struct Applying {
+    applied: Applied,
+    names: Names,
 }
 
 /// Whether any configuration was ever applied.
@@ -54,6 +73,9 @@ pub enum WeightsError {
     /// The split refused.
     #[error(transparent)]
     Shares(#[from] SharesError),
+    /// Whatever were written here would be overwritten.
+    #[error("the routes are read from {0}; change them there")]
+    Elsewhere(&'static str),
     /// A worker is stuck.
     #[error("requests still use the old weights after {0:?}")]
     NotAcknowledged(Duration),
@@ -74,14 +96,35 @@ impl Control {
             instance: format!("{:016x}", rand::random::<u64>()),
             last_error: ArcSwapOption::empty(),
             tls_error: ArcSwapOption::empty(),
-            applying: Mutex::new(Applied::Never),
+            source: OnceLock::new(),
+            applying: Mutex::new(Applying { applied: Applied::Never, names: Names::default() }),
+        }
+    }
+
+    /// From now on the routes come from this source. Only the first one counts.
+    pub fn fed_by(&self, source: ViewSource) {
+        let _ = self.source.set(SourceCell(source));
+    }
+
+    /// How the source is now.
+    pub(super) fn source(&self) -> SourceView {
+        self.source.get().map_or_else(|| SourceView::near(SourceKind::Admin), |SourceCell(view)| view())
+    }
+
+    /// Whether routes may be written through the admin port. A file may be overruled until it is written again;
+    /// in a cluster a writer would be mistaken about who decides.
+    pub(super) fn writable(&self) -> Result<(), WeightsError> {
+        match self.source().kind {
+            SourceKind::Kubernetes => Err(WeightsError::Elsewhere("HTTPRoutes")),
+            SourceKind::Admin | SourceKind::File => Ok(()),
         }
     }
 
     /// Puts `spec` in force. Returns when no later request can use older weights.
-    pub async fn apply(&self, origin: &str, spec: RoutesSpec) {
-        let mut applied = self.applying.lock().await;
-        let generation = spec.generation;
+    pub async fn apply(&self, origin: &str, mut spec: RoutesSpec) {
+        let mut applying = self.applying.lock().await;
+        applying.names.fill(&mut spec.routes, names::lookup).await;
+        let (generation, problems) = (spec.generation, spec.problems.join("; "));
         // The old table must be let go before it is replaced: see `replace`.
         let built = Table::build(spec, &self.table.load(), &self.metrics);
         let result = match built {
@@ -90,9 +133,13 @@ impl Control {
         };
         match result {
             Ok(()) => {
-                *applied = Applied::Once;
+                applying.applied = Applied::Once;
                 self.last_error.store(None);
                 tracing::info!(generation, origin, "Applied generation {generation} of {origin}");
+                if !problems.is_empty() {
+                    let (origin, message) = (origin.to_owned(), problems);
+                    self.report(ConfigError { origin, line: None, field: None, message });
+                }
             }
             Err(message) => {
                 self.refuse(ConfigError { origin: origin.to_owned(), line: None, field: None, message });
@@ -103,6 +150,10 @@ impl Control {
     /// Reports a configuration that can't be used; the last good one stays in force.
     pub fn refuse(&self, error: ConfigError) {
         tracing::error!(%error, "Kept the last good routes: {error}");
+        self.report(error);
+    }
+
+    fn report(&self, error: ConfigError) {
         self.metrics.config_errors.inc();
         self.last_error.store(Some(Arc::new(error)));
     }
@@ -131,6 +182,7 @@ impl Control {
         seen: u64,
         weights: &BTreeMap<String, u32>,
     ) -> Result<Arc<Route>, WeightsError> {
+        self.writable()?;
         let _applying = self.applying.lock().await;
         let table = self.table.load_full();
         let old = table.named(route).ok_or_else(|| WeightsError::UnknownRoute(route.to_owned()))?;
@@ -148,10 +200,36 @@ impl Control {
         Ok(next)
     }
 
+    /// Asks for the names of all endpoints, and puts in force what changed.
+    pub(super) async fn refresh_names(&self) {
+        let names = names::of(self.table.load().routes.iter().map(|route| &route.spec));
+        if names.is_empty() {
+            return;
+        }
+        // Nobody has to wait for a resolver.
+        let answers = names::ask(names, names::lookup).await;
+        let mut applying = self.applying.lock().await;
+        applying.names.learn(answers);
+        let table = self.table.load_full();
+        let mut routes: Vec<_> = table.routes.iter().map(|route| route.spec.clone()).collect();
+        if !names::write(&mut routes, applying.names.known()) {
+            return;
+        }
+        let next = table.with_specs(routes, &self.metrics);
+        drop(table);
+        let result = match next {
+            Ok(next) => self.replace(next).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(message) = result {
+            self.refuse(ConfigError { origin: "names".to_owned(), line: None, field: None, message });
+        }
+    }
+
     /// The table, once it is acknowledged, and whether it is more than the empty one of the start.
     pub(super) async fn acknowledged(&self) -> (Arc<Table>, Applied) {
-        let applied = self.applying.lock().await;
-        (self.table.load_full(), *applied)
+        let applying = self.applying.lock().await;
+        (self.table.load_full(), applying.applied)
     }
 
     pub(super) fn last_error(&self) -> Option<String> {
@@ -178,6 +256,12 @@ impl Control {
         };
         let released = time::timeout(ACKNOWLEDGE_TIMEOUT, released).await;
         released.map_err(|_| WeightsError::NotAcknowledged(ACKNOWLEDGE_TIMEOUT))
+    }
+}
+
+impl std::fmt::Debug for SourceCell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0().fmt(f)
     }
 }
 

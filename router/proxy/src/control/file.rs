@@ -1,4 +1,7 @@
-use super::Source;
+use super::{
+    Source,
+    source::{SourceKind, SourceView, ViewSource},
+};
 use crate::config::{self, ConfigError, RoutesSpec};
 use std::{
     fs, io,
@@ -69,6 +72,10 @@ impl FileSource {
 impl Source for FileSource {
     fn name(&self) -> String {
         self.path.display().to_string()
+    }
+
+    fn view(&self) -> ViewSource {
+        Box::new(|| SourceView::near(SourceKind::File))
     }
 
     async fn next(&mut self) -> Option<Result<RoutesSpec, ConfigError>> {

@@ -4,11 +4,17 @@
 mod admin;
 mod apply;
 mod file;
+mod health;
+mod kubernetes;
+mod names;
 mod source;
 mod tls;
 
-pub use admin::serve as serve_admin;
+pub use admin::{Access, Token, TokenError, serve as serve_admin};
 pub use apply::{Control, WeightsError};
 pub use file::FileSource;
-pub use source::{Source, follow};
+pub use health::check as check_health;
+pub use kubernetes::{KubernetesError, KubernetesSource, Parent, ParentError};
+pub use names::refresh as refresh_names;
+pub use source::{Source, SourceKind, SourceView, ViewSource, follow};
 pub use tls::follow as follow_tls;

@@ -1,5 +1,5 @@
-use super::forward::{self, Hop};
-use crate::downstream::Client;
+use super::forward::{self, Hop, Recorded};
+use crate::{downstream::Client, worker::Settings};
 use hyper::{
     header::{self, HeaderValue},
     http::request,
@@ -21,6 +21,7 @@ pub(super) struct Asker {
     /// A protocol to change to.
     pub(super) upgrade: Option<HeaderValue>,
     id: u128,
+    trace: Option<Recorded>,
     trusted_hops: usize,
 }
 
@@ -28,7 +29,10 @@ pub(super) struct Asker {
 
 impl Asker {
     pub(super) fn new(client: &Client, parts: &request::Parts) -> Self {
-        let trusted_hops = client.worker.shared.settings.trusted_hops;
+        let Settings { trusted_hops, trace_sample, .. } = client.worker.shared.settings;
+        let mut rng = client.worker.rng.borrow_mut();
+        let mut record = |share| if rng.random_bool(share) { Recorded::Yes } else { Recorded::No };
+        let trace = trace_sample.map(|share| record(share.get()));
         let peer = client.address.ip();
         // HTTP/2 names the host in the target.
         let authority = parts.uri.authority().filter(|_| parts.version == hyper::Version::HTTP_2);
@@ -40,7 +44,8 @@ impl Asker {
             peer,
             scheme: client.scheme,
             upgrade: forward::upgrade(parts).cloned(),
-            id: client.worker.rng.borrow_mut().random(),
+            id: rng.random(),
+            trace,
             trusted_hops,
         }
     }
@@ -64,6 +69,7 @@ impl Asker {
             forwarded_host,
             upgrade: self.upgrade.as_ref(),
             id: self.id,
+            trace: self.trace,
             trusted_hops: self.trusted_hops,
         }
     }

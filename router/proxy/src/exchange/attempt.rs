@@ -42,7 +42,10 @@ impl Exchange {
         record: &mut Record,
         picked: Result<Pending, Failure>,
     ) -> Result<Answered, Failure> {
-        let picked = picked?;
+        let picked = match picked {
+            Err(Failure::Overloaded) => Box::pin(self.wait_for_room(record)).await,
+            picked => picked,
+        }?;
         let endpoint = Arc::clone(picked.endpoint());
         record.at(picked);
         let limit = record.route().timeouts().backend_request.get();
@@ -77,6 +80,8 @@ impl Exchange {
                 self.tried.push(endpoint.id);
                 if failure.blames_endpoint() {
                     endpoint.failed();
+                } else if failure.is_bad_answer() {
+                    endpoint.answered_badly();
                 }
             }
         }

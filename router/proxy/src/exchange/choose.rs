@@ -7,7 +7,8 @@ use crate::{
     routes::{Backend, Client, EndpointState, InFlight, Pending, Route, Target},
     worker::Worker,
 };
-use hyper::{HeaderMap, StatusCode, http::request};
+use hyper::{HeaderMap, StatusCode, header::HeaderValue, http::request};
+use rand::RngExt;
 use split::Track;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub(super) struct Chosen {
     pub(super) route: Arc<Route>,
     backend: usize,
     pub(super) track: Track,
+    /// The sticky key that the client gets with its answer.
+    pub(super) set_cookie: Option<HeaderValue>,
     in_flight: InFlight,
     picked: Result<Pending, Failure>,
 }
@@ -40,10 +43,15 @@ pub(super) fn first(worker: &Worker, parts: &request::Parts, asker: &Asker) -> R
         answer.map_or(Ok(()), |(status, headers)| Err(Own::Filter(status, headers)))?;
     }
     route.state.budget.deposit();
-    let choice = route.choose(Client { headers, address: asker.address });
+    let client = Client { headers, address: asker.address, issued: None };
+    let issued = route.issue(client, || worker.rng.borrow_mut().random());
+    let choice = route.choose(Client { issued: issued.as_ref().map(|(_, key)| key.as_str()), ..client });
     let choice =
         choice.ok_or(Own::Text(StatusCode::SERVICE_UNAVAILABLE, "all weights of this route are zero\n"))?;
-    let chosen = Chosen::new(worker, route, choice.backend, &[]);
+    let mut chosen = Chosen::new(worker, route, choice.backend, &[]);
+    if let (Some(chosen), Some((cookie, key))) = (&mut chosen, issued) {
+        chosen.set_cookie = cookie.header(&key, asker.origin().0);
+    }
     chosen.ok_or(Own::Text(StatusCode::INTERNAL_SERVER_ERROR, "the backend of this route does not exist\n"))
 }
 
@@ -56,6 +64,15 @@ pub(super) fn next(worker: &Worker, route: &str, track: Track, tried: &[u64]) ->
     chosen.filter(|chosen| chosen.picked.is_ok())
 }
 
+/// An endpoint of the same backend, as it is now.
+pub(super) fn again(worker: &Worker, route: &str, backend: &str) -> Result<Pending, Failure> {
+    let table = worker.shared.table.load();
+    let backends = table.named(route).map(|route| route.backends.as_slice()).unwrap_or_default();
+    let backend = backends.iter().find(|known| known.name == backend).ok_or(Failure::NoEndpoint)?;
+    let picked = backend.pick(&mut worker.rng.borrow_mut(), &[]);
+    picked.map(|endpoint| Arc::clone(endpoint).begin()).ok_or_else(|| why_none(backend))
+}
+
 // === impl Chosen ===
 
 impl Chosen {
@@ -64,7 +81,8 @@ impl Chosen {
         let in_flight = backend.state.begin();
         let picked = backend.pick(&mut worker.rng.borrow_mut(), tried);
         let picked = picked.map(|endpoint| Arc::clone(endpoint).begin()).ok_or_else(|| why_none(backend));
-        Some(Self { route: Arc::clone(route), backend: index, track: backend.track, in_flight, picked })
+        let (track, set_cookie) = (backend.track, None);
+        Some(Self { route: Arc::clone(route), backend: index, track, set_cookie, in_flight, picked })
     }
 
     /// The record of the attempt that begins now, and the endpoint that it goes to.

@@ -75,6 +75,11 @@ impl Failure {
         }
     }
 
+    /// Whether it may be the endpoint's fault, if it happens again and again.
+    pub(super) const fn is_bad_answer(self) -> bool {
+        matches!(self, Self::Status(_) | Self::Timeout)
+    }
+
     /// Whether the endpoint, and not only this request, is in trouble.
     pub(super) const fn blames_endpoint(self) -> bool {
         matches!(self, Self::Connect | Self::Reset | Self::Malformed)

@@ -22,8 +22,17 @@ pub(super) struct Hop<'a> {
     pub(super) upgrade: Option<&'a HeaderValue>,
     /// Random, for a request id where the client sent none.
     pub(super) id: u128,
+    /// Begin a trace where the client has none, and whether to record it.
+    pub(super) trace: Option<Recorded>,
     /// Proxies in front of us whose word on the client is taken.
     pub(super) trusted_hops: usize,
+}
+
+/// Whether a trace that begins here is recorded: the sampled flag of W3C Trace Context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recorded {
+    Yes,
+    No,
 }
 
 /// How the body of a request is framed towards a backend.
@@ -136,8 +145,9 @@ fn visit(parts: &request::Parts, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8]
     put(b"host", hop.host);
     let named = Named::by_connection(&parts.headers);
     let is_trusted = hop.trusted_hops > 0;
-    let (mut forwarded_for, mut cookies) = (Vec::new(), Vec::new());
+    let (mut forwarded_for, mut forwarded, mut cookies) = (Vec::new(), Vec::new(), Vec::new());
     let (mut has_proto, mut has_host, mut has_id, mut has_via) = (false, false, false, false);
+    let mut has_trace = false;
     let version = via(parts.version);
     for (name, value) in &parts.headers {
         let value = value.as_bytes();
@@ -146,7 +156,10 @@ fn visit(parts: &request::Parts, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8]
             "x-forwarded-for" if is_trusted => join(&mut forwarded_for, value, b", "),
             "x-forwarded-proto" if is_trusted => has_proto = true,
             "x-forwarded-host" if is_trusted => has_host = true,
-            "forwarded" if is_trusted => {}
+            "forwarded" if is_trusted => {
+                join(&mut forwarded, value, b", ");
+                continue;
+            }
             // Whoever is not a trusted proxy could claim to be anybody.
             "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-forwarded-port"
             | "x-real-ip" | "forwarded" => continue,
@@ -161,6 +174,7 @@ fn visit(parts: &request::Parts, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8]
                 continue;
             }
             "x-request-id" => has_id = true,
+            "traceparent" => has_trace = true,
             // HTTP/2 may send a line for each cookie (RFC 9113 §8.2.3).
             "cookie" if parts.version == Version::HTTP_2 => {
                 join(&mut cookies, value, b"; ");
@@ -191,6 +205,36 @@ fn visit(parts: &request::Parts, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8]
     if !has_id {
         put(b"x-request-id", &hex(hop.id));
     }
+    if !forwarded.is_empty() {
+        join(&mut forwarded, &forwarded_element(hop), b", ");
+        put(b"forwarded", &forwarded);
+    }
+    if let Some(recorded) = hop.trace.filter(|_| !has_trace) {
+        put(b"traceparent", &traceparent(hop.id, recorded));
+    }
+}
+
+/// What a trusted proxy began is gone on with (RFC 7239): addresses of IPv6 and hosts with a port are quoted.
+fn forwarded_element(hop: &Hop<'_>) -> Vec<u8> {
+    let client = match hop.client {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("\"[{address}]\""),
+    };
+    let mut element = format!("for={client};proto={}", hop.scheme).into_bytes();
+    // What could end the quotes is no host.
+    if !hop.forwarded_host.is_empty() && !hop.forwarded_host.iter().any(|byte| matches!(byte, b'"' | b'\\')) {
+        for part in [b";host=\"", hop.forwarded_host, b"\""] {
+            element.extend_from_slice(part);
+        }
+    }
+    element
+}
+
+/// Version 00 of W3C Trace Context. The trace has the number that the request id has where the client sent none.
+fn traceparent(id: u128, recorded: Recorded) -> Vec<u8> {
+    let (trace, parent) = (hex(id), hex(id.rotate_left(64) ^ id >> 3));
+    let flags: &[u8] = if recorded == Recorded::Yes { b"01" } else { b"00" };
+    [b"00-", &trace[..], b"-", parent.get(..16).unwrap_or_default(), b"-", flags].concat()
 }
 
 fn join(list: &mut Vec<u8>, item: &[u8], separator: &[u8]) {
@@ -281,7 +325,37 @@ mod tests {
     fn hop(parts: &request::Parts, trusted_hops: usize) -> Hop<'_> {
         let client = [192, 0, 2, 1].into();
         let host = parts.headers.get("host").map_or(&b""[..], |host| host.as_bytes());
-        Hop { client, scheme: "http", host, forwarded_host: host, upgrade: None, id: 0xAB, trusted_hops }
+        Hop {
+            client,
+            scheme: "http",
+            host,
+            forwarded_host: host,
+            upgrade: None,
+            id: 0xAB,
+            trace: None,
+            trusted_hops,
+        }
+    }
+
+    #[test]
+    fn a_trace_goes_on_or_begins_here() {
+        assert_eq!(
+            traceparent(0xAB, Recorded::No),
+            b"00-000000000000000000000000000000ab-00000000000000ab-00"
+        );
+        assert!(traceparent(1 << 127, Recorded::Yes).ends_with(b"-01"));
+        let passed =
+            encoded(Request::get("/").header("traceparent", "00-1-2-01").header("tracestate", "a=b"), 0);
+        assert!(passed.contains("\r\ntraceparent: 00-1-2-01\r\ntracestate: a=b\r\n"), "{passed}");
+    }
+
+    #[test]
+    fn forwarded_is_gone_on_with_where_a_trusted_proxy_began_it() {
+        let request = || Request::get("/").header("host", "a:80").header("forwarded", "for=10.0.0.1");
+        let trusted = encoded(request(), 1);
+        let line = "\r\nforwarded: for=10.0.0.1, for=192.0.2.1;proto=http;host=\"a:80\"\r\n";
+        assert!(trusted.contains(line), "{trusted}");
+        assert!(!encoded(request(), 0).contains("\r\nforwarded:"));
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub(super) fn send(
 ) {
     for mirror in filters.mirrors.iter().filter(|_| is_empty) {
         let mut rng = worker.rng.borrow_mut();
-        let is_wanted = rng.random_range(0..100_u8) < mirror.percent.get();
+        let (numerator, denominator) = mirror.share();
+        let is_wanted = rng.random_range(0..denominator.get()) < numerator;
         let target = match mirror.endpoints.len() {
             0 => None,
             count => mirror.endpoints.get(rng.random_range(0..count)),

@@ -12,6 +12,7 @@ mod guard;
 mod mirror;
 mod record;
 mod run;
+mod waiting;
 
 pub(crate) use body::Body;
 pub(crate) use forward::is_hop_by_hop;

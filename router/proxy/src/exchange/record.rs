@@ -100,7 +100,11 @@ impl Record {
         if let Outcome::Head(class, took) = self.outcome {
             self.settle(class, took);
             if let Some(pending) = &self.pending {
-                pending.endpoint().succeeded();
+                if class.is_error() {
+                    pending.endpoint().answered_badly();
+                } else {
+                    pending.endpoint().succeeded();
+                }
             }
         }
     }

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use hyper::{
     Request, Response, StatusCode, Version,
     body::{Body as _, Incoming},
-    header,
+    header::{self, HeaderValue},
     http::request,
 };
 use split::Track;
@@ -42,6 +42,8 @@ pub(super) struct Exchange {
     /// Sending it twice does no harm, and all of it is at hand.
     is_repeatable: bool,
     pub(super) is_grpc: bool,
+    /// The sticky key that the client gets.
+    set_cookie: Option<HeaderValue>,
     /// Endpoints that failed this request.
     pub(super) tried: Vec<u64>,
     pub(super) deadline: Instant,
@@ -131,6 +133,7 @@ impl Exchange {
             asker,
             parts,
             framing,
+            set_cookie: chosen.set_cookie.clone(),
             tried: Vec::new(),
             deadline: Instant::now() + chosen.route.timeouts().request.get(),
         }
@@ -241,6 +244,9 @@ impl Exchange {
         record.route().filters.edit_response(response.headers_mut(), self.parts.headers.get(header::ORIGIN));
         if let Some(backend) = record.backend() {
             routes::edit(&backend.filters.response_header_modifier, response.headers_mut());
+        }
+        if let Some(cookie) = self.set_cookie {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         let idle = record.route().timeouts().idle.get();
         let is_grpc = self.is_grpc;

@@ -2,7 +2,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -16,10 +16,24 @@ pub struct Endpoint {
     pub address: SocketAddr,
     pending: AtomicUsize,
     failures: AtomicU32,
+    /// Answers in a row that were server errors or too late.
+    bad_answers: AtomicU32,
     /// Milliseconds since `epoch`; 0 when it was never ejected.
     ejected_until: AtomicU64,
     epoch: Instant,
     retired: AtomicBool,
+    unhealthy: AtomicBool,
+    /// Milliseconds since `epoch` when it began to take requests; long ago where it was there before the router.
+    began: AtomicI64,
+}
+
+/// Whether an endpoint was there before the router knew of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// As far as is known, it has been serving for long.
+    Old,
+    /// It joined others.
+    New,
 }
 
 /// What a person is told about an endpoint.
@@ -30,6 +44,8 @@ pub enum EndpointState {
     Ready,
     /// Failed in a row, and is left alone for a while unless no other is left.
     Ejected,
+    /// Does not pass its health check, and is left alone unless no other is left.
+    Unhealthy,
 }
 
 /// A request that is under way at an endpoint; ends when dropped.
@@ -42,21 +58,30 @@ const EJECTION_MIN: Duration = Duration::from_millis(250);
 /// Long enough to spare a dead endpoint, short enough that one that came back is soon used.
 const EJECTION_MAX: Duration = Duration::from_secs(10);
 
+/// So many bad answers in a row are the endpoint's fault rather than the requests' (Envoy's `consecutive_5xx`).
+const BAD_ANSWERS_MAX: u32 = 5;
+
+/// Longer ago than any slow start takes.
+const LONG_AGO_MS: i64 = -1_000_000_000_000;
+
 // === impl Endpoint ===
 
 impl Endpoint {
-    /// A new endpoint without history.
+    /// An endpoint without history.
     #[must_use]
-    pub fn new(address: SocketAddr) -> Self {
+    pub fn new(address: SocketAddr, age: Age) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT.fetch_add(1, Relaxed),
             address,
             pending: AtomicUsize::new(0),
             failures: AtomicU32::new(0),
+            bad_answers: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
             epoch: Instant::now(),
             retired: AtomicBool::new(false),
+            unhealthy: AtomicBool::new(false),
+            began: AtomicI64::new(if age == Age::Old { LONG_AGO_MS } else { 0 }),
         }
     }
 
@@ -76,12 +101,18 @@ impl Endpoint {
     /// The state that a choice at this moment would respect.
     #[must_use]
     pub fn state(&self) -> EndpointState {
+        if self.unhealthy.load(Relaxed) {
+            return EndpointState::Unhealthy;
+        }
         let until = self.ejected_until.load(Relaxed);
         if until > 0 && until > self.now_ms() { EndpointState::Ejected } else { EndpointState::Ready }
     }
 
-    /// It answered.
+    /// It answered, and well.
     pub fn succeeded(&self) {
+        if self.bad_answers.load(Relaxed) > 0 {
+            self.bad_answers.store(0, Relaxed);
+        }
         if self.failures.load(Relaxed) > 0 {
             self.failures.store(0, Relaxed);
             self.ejected_until.store(0, Relaxed);
@@ -94,6 +125,29 @@ impl Endpoint {
         let length = EJECTION_MAX.min(EJECTION_MIN * 2_u32.pow(failures));
         let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         self.ejected_until.store(self.now_ms() + length_ms, Relaxed);
+    }
+
+    /// It answered with a server error, or too late. Some of these in a row count as a failure.
+    pub fn answered_badly(&self) {
+        if self.bad_answers.fetch_add(1, Relaxed) + 1 >= BAD_ANSWERS_MAX {
+            self.bad_answers.store(0, Relaxed);
+            self.failed();
+        }
+    }
+
+    /// What its health check says. One that recovers begins slowly again.
+    pub fn set_healthy(&self, is_healthy: bool) {
+        if self.unhealthy.swap(!is_healthy, Relaxed) && is_healthy {
+            self.began.store(i64::try_from(self.now_ms()).unwrap_or(i64::MAX), Relaxed);
+        }
+    }
+
+    /// How much of its share it may take while it warms up over `slow_start`, in thousandths; a tenth at first.
+    #[must_use]
+    pub fn warmth(&self, slow_start: Duration) -> u32 {
+        let age = i64::try_from(self.now_ms()).unwrap_or(i64::MAX).saturating_sub(self.began.load(Relaxed));
+        let full = i64::try_from(slow_start.as_millis()).unwrap_or(i64::MAX).max(1);
+        u32::try_from((age.saturating_mul(1_000) / full).clamp(100, 1_000)).unwrap_or(1_000)
     }
 
     /// No route uses it any more: its idle connections may be closed.

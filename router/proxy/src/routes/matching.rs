@@ -60,6 +60,36 @@ impl Matcher {
         Some((host, kind, length, method, headers, query))
     }
 
+    /// What of the route fits, in words.
+    #[must_use]
+    pub fn describe(&self, target: &Target<'_>) -> String {
+        let host = match self.hosts.as_slice() {
+            [] => "any host".to_owned(),
+            hosts => hosts
+                .iter()
+                .filter_map(|host| Some((host.fit(target.host)?, host)))
+                .max_by_key(|(fit, _)| *fit)
+                .map_or_else(
+                    || "no host".to_owned(),
+                    |(_, host)| match host {
+                        Host::Exact(name) => format!("host {name}"),
+                        Host::Below(suffix) => format!("host *{suffix}"),
+                    },
+                ),
+        };
+        let fitting = self.matches.iter().filter_map(|spec| Some((fit(spec, target)?, spec)));
+        let Some((_, spec)) = fitting.max_by_key(|(fit, _)| *fit) else { return host };
+        let path = match &spec.path {
+            PathMatch::Exact(path) => format!("path {}", path.as_str()),
+            PathMatch::PathPrefix(prefix) => format!("path prefix {}", prefix.as_str()),
+            PathMatch::RegularExpression(pattern) => format!("path pattern {}", pattern.as_str()),
+        };
+        let method = spec.method.as_ref().map(|method| format!("method {}", method.get()));
+        let headers = spec.headers.iter().map(|header| format!("header {}", header.name));
+        let query = spec.query_params.iter().map(|parameter| format!("parameter {}", parameter.name));
+        [host, path].into_iter().chain(method).chain(headers).chain(query).collect::<Vec<_>>().join(", ")
+    }
+
     /// The prefix of `path` that a match by prefix took, for filters that replace it.
     #[must_use]
     pub fn prefix_of<'a>(&self, path: &'a str) -> &'a str {

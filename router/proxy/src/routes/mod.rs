@@ -4,15 +4,17 @@ mod budget;
 mod endpoint;
 mod filters;
 mod matching;
+mod queue;
 mod state;
 mod table;
 mod trip;
 
 pub use budget::Budget;
-pub use endpoint::{Endpoint, EndpointState, Pending};
+pub use endpoint::{Age, Endpoint, EndpointState, Pending};
 pub use filters::Filters;
 pub(crate) use filters::edit;
 pub use matching::{Matcher, Target};
+pub use queue::{Place, Queue};
 pub use state::{BackendState, InFlight, RouteState};
 pub use table::{Backend, Client, Route, Table};
 pub use trip::{Trip, TripReport};

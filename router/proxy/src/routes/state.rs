@@ -1,4 +1,4 @@
-use super::{Budget, Trip};
+use super::{Budget, Queue, Trip};
 use crate::metrics::TrackMetrics;
 use split::{Split, Track};
 use std::sync::{
@@ -22,6 +22,8 @@ pub struct RouteState {
 #[derive(Debug, Default)]
 pub struct BackendState {
     in_flight: AtomicUsize,
+    /// Requests that wait for room.
+    pub queue: Arc<Queue>,
 }
 
 /// A request that chose a backend and has not ended; ends when dropped.
@@ -68,5 +70,6 @@ impl BackendState {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, SeqCst);
+        self.0.queue.frees();
     }
 }

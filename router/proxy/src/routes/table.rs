@@ -1,15 +1,15 @@
-use super::{BackendState, Endpoint, EndpointState, Filters, Matcher, RouteState, Target};
+use super::{Age, BackendState, Endpoint, EndpointState, Filters, Matcher, RouteState, Target};
 use crate::{
     config::{
-        AppProtocol, BackendFilters, BackendSpec, OverrideSpec, RouteSpec, RoutesSpec, StickySpec,
-        TimeoutsSpec,
+        self, AppProtocol, BackendFilters, BackendSpec, EndpointAddress, EndpointSpec, HealthSpec,
+        IssuedCookie, OverrideSpec, QueueSpec, RouteSpec, RoutesSpec, StickySpec, TimeoutsSpec,
     },
     metrics::Metrics,
 };
 use hyper::{HeaderMap, header};
 use rand::{RngExt, rngs::SmallRng};
-use split::{BackendWeight, Choice, Hints, Override, Shares, SharesError, Track};
-use std::{net::IpAddr, sync::Arc};
+use split::{BackendWeight, Choice, Hints, Override, Shares, SharesError, Split, Track};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// All routes at one generation. Never changed, only replaced.
 #[derive(Debug, Default)]
@@ -35,6 +35,7 @@ pub struct Route {
     pub filters: Filters,
     /// Which requests it takes.
     pub matcher: Matcher,
+    timeouts: TimeoutsSpec,
     shares: Shares,
     /// The shares without the canary, where stable could take all: used while tripped.
     shares_tripped: Option<Shares>,
@@ -57,6 +58,12 @@ pub struct Backend {
     pub protocol: AppProtocol,
     /// Requests at a time at one endpoint.
     pub requests_max: usize,
+    /// Requests that may wait for room, and how long.
+    pub queue: Option<QueueSpec>,
+    /// How long a new endpoint takes to its full share.
+    slow_start: Option<Duration>,
+    /// How endpoints are checked.
+    pub health: Option<HealthSpec>,
     /// It can't be used: its share is answered with 500.
     pub is_invalid: bool,
     /// What outlives the table.
@@ -70,6 +77,8 @@ pub struct Client<'a> {
     pub headers: &'a HeaderMap,
     /// Where the connection comes from.
     pub address: IpAddr,
+    /// The sticky key that it gets with this answer.
+    pub issued: Option<&'a str>,
 }
 
 // === impl Table ===
@@ -80,15 +89,31 @@ impl Table {
     /// # Errors
     /// Weights that the split refuses; the spec's own types leave none.
     pub fn build(spec: RoutesSpec, previous: &Self, metrics: &Metrics) -> Result<Self, SharesError> {
-        let RoutesSpec { generation, routes } = spec;
+        let RoutesSpec { generation, routes, problems: _ } = spec;
         let build = |route: RouteSpec| {
             let previous = previous.routes.iter().find(|old| old.spec.name == route.name);
+            let generation = route.origin.as_ref().map_or(generation, |origin| origin.generation);
             match previous {
                 Some(old) if old.spec == route && old.generation == generation => Ok(Arc::clone(old)),
                 _ => Route::build(route, generation, previous, metrics).map(Arc::new),
             }
         };
         Ok(Self { generation, routes: routes.into_iter().map(build).collect::<Result<_, _>>()? })
+    }
+
+    /// The same routes in the same order at the same generations, with other endpoints.
+    ///
+    /// # Errors
+    /// Like [`Self::build`].
+    pub fn with_specs(&self, specs: Vec<RouteSpec>, metrics: &Metrics) -> Result<Self, SharesError> {
+        let build = |(old, spec): (&Arc<Route>, RouteSpec)| {
+            if old.spec == spec {
+                return Ok(Arc::clone(old));
+            }
+            Route::build(spec, old.generation, Some(old), metrics).map(Arc::new)
+        };
+        let routes = self.routes.iter().zip(specs).map(build).collect::<Result<_, _>>()?;
+        Ok(Self { generation: self.generation, routes })
     }
 
     /// The most specific route for a request; the first one among equals.
@@ -141,11 +166,42 @@ impl Route {
         let backends: Vec<_> = spec.backends.iter().map(|b| Backend::build(b, of_old(&b.name))).collect();
         let (matcher, filters) = (Matcher::new(&spec), Filters::new(&spec.filters));
         let shares_tripped = Some(shares_tripped).filter(|tripped| tripped.total() > 0);
-        Ok(Self { spec, generation, backends, state, filters, matcher, shares, shares_tripped })
+        let timeouts = spec.timeouts.in_force();
+        Ok(Self { spec, generation, backends, state, filters, matcher, timeouts, shares, shares_tripped })
     }
 
     /// Where the split sends a request.
     pub fn choose(&self, client: Client<'_>) -> Option<Choice> {
+        self.choose_by(&self.state.split, client)
+    }
+
+    /// The sticky key for a client that is to get one: the route sets a cookie, and the client has none of this
+    /// release.
+    pub fn issue(&self, client: Client<'_>, random: impl FnOnce() -> u64) -> Option<(&IssuedCookie, String)> {
+        match &self.spec.sticky {
+            Some(StickySpec::Issued(cookie)) if client.of_release(cookie).is_none() => {
+                Some((cookie, cookie.value(random())))
+            }
+            _ => None,
+        }
+    }
+
+    /// Where it would send one; where the weights decide, another one may go elsewhere. No sequence moves.
+    #[must_use]
+    pub fn would_choose(&self, client: Client<'_>) -> Option<Choice> {
+        self.choose_by(&Split::new(0), client)
+    }
+
+    /// The share of a backend of this route among the requests that the weights decide about, 0 to 1.
+    #[must_use]
+    pub fn share_of(&self, backend: &Backend) -> f64 {
+        let is_out = backend.track == Track::Canary && self.state.trip.is_tripped();
+        let weight = if is_out { 0 } else { backend.weight };
+        let total: u64 = if is_out { 0 } else { self.shares_now().total() };
+        if total == 0 { 0.0 } else { f64::from(weight) / total as f64 }
+    }
+
+    fn choose_by(&self, split: &Split, client: Client<'_>) -> Option<Choice> {
         let address;
         let OverrideSpec { header, cookie } = self.spec.overrides.as_ref().unwrap_or(&NO_OVERRIDE);
         let key = match &self.spec.sticky {
@@ -154,6 +210,9 @@ impl Route {
                 client.headers.get(name.get()).map(header::HeaderValue::as_bytes)
             }
             Some(StickySpec::Cookie(name)) => client.cookie(name),
+            Some(StickySpec::Issued(cookie)) => {
+                client.of_release(cookie).or(client.issued.map(str::as_bytes))
+            }
             Some(StickySpec::Address) => {
                 address = client.address.to_string();
                 Some(address.as_bytes())
@@ -166,7 +225,7 @@ impl Route {
             cookie: cookie.as_ref().and_then(|name| Override::from_bytes(client.cookie(name)?)),
             key,
         };
-        self.state.split.choose(self.shares_now(), &self.spec.name, hints)
+        split.choose(self.shares_now(), &self.spec.name, hints)
     }
 
     /// Another backend of `track`, by weight: where a failed request goes next.
@@ -184,7 +243,7 @@ impl Route {
     /// How long answers may take.
     #[must_use]
     pub const fn timeouts(&self) -> TimeoutsSpec {
-        self.spec.timeouts
+        self.timeouts
     }
 
     /// The sum of the weights of a track.
@@ -211,18 +270,29 @@ static NO_OVERRIDE: OverrideSpec = OverrideSpec { header: None, cookie: None };
 
 impl Backend {
     fn build(spec: &BackendSpec, previous: Option<&Self>) -> Self {
+        let age = if previous.is_some() { Age::New } else { Age::Old };
         let endpoint = |address| {
             let old = previous.and_then(|old| old.endpoints.iter().find(|old| old.address == address));
-            old.map_or_else(|| Arc::new(Endpoint::new(address)), Arc::clone)
+            old.map_or_else(|| Arc::new(Endpoint::new(address, age)), Arc::clone)
         };
+        let mut addresses: Vec<_> = Vec::new();
+        for EndpointAddress(address) in spec.endpoints.iter().flat_map(EndpointSpec::addresses) {
+            // Two names may stand for the same replica.
+            if !addresses.contains(address) {
+                addresses.push(*address);
+            }
+        }
         Self {
             name: spec.name.clone(),
             track: spec.track,
             weight: spec.weight.0,
-            endpoints: spec.endpoints.iter().map(|address| endpoint(address.0)).collect(),
+            endpoints: addresses.into_iter().map(endpoint).collect(),
             filters: spec.filters.clone(),
             protocol: spec.app_protocol,
             requests_max: usize::try_from(spec.max_requests.0.get()).unwrap_or(usize::MAX),
+            queue: spec.queue,
+            slow_start: spec.slow_start.map(config::Duration::get).filter(|&time| time > Duration::ZERO),
+            health: spec.health.clone(),
             is_invalid: spec.invalid.is_some(),
             state: previous.map_or_else(Arc::default, |old| Arc::clone(&old.state)),
         }
@@ -239,8 +309,16 @@ impl Backend {
             return Some(only).filter(untried);
         }
         let ready = |endpoint: &&Arc<Endpoint>| untried(endpoint) && endpoint.state() == EndpointState::Ready;
-        two_choices(self.endpoints.iter().filter(ready), rng)
-            .or_else(|| two_choices(self.endpoints.iter().filter(untried), rng))
+        let chosen = two_choices(self.endpoints.iter().filter(ready), rng)
+            .or_else(|| two_choices(self.endpoints.iter().filter(untried), rng))?;
+        match self.slow_start {
+            Some(slow_start) if rng.random_range(0..1_000) >= chosen.warmth(slow_start) => {
+                let warm =
+                    |endpoint: &&Arc<Endpoint>| ready(endpoint) && endpoint.warmth(slow_start) == 1_000;
+                two_choices(self.endpoints.iter().filter(warm), rng).or(Some(chosen))
+            }
+            _ => Some(chosen),
+        }
     }
 }
 
@@ -264,6 +342,10 @@ fn two_choices<'a>(
 // === impl Client ===
 
 impl<'a> Client<'a> {
+    fn of_release(&self, cookie: &IssuedCookie) -> Option<&'a [u8]> {
+        self.cookie(&cookie.name).filter(|value| cookie.holds(value))
+    }
+
     fn cookie(&self, name: &str) -> Option<&'a [u8]> {
         let lines = self.headers.get_all(header::COOKIE).into_iter();
         let pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
@@ -333,7 +415,7 @@ mod tests {
     fn cookies_are_found_by_their_whole_name() {
         let headers =
             HeaderMap::from_iter([(header::COOKIE, "xcanary=never; canary=always; a=b".parse().unwrap())]);
-        let client = Client { headers: &headers, address: [127, 0, 0, 1].into() };
+        let client = Client { headers: &headers, address: [127, 0, 0, 1].into(), issued: None };
         assert_eq!(client.cookie("canary"), Some(&b"always"[..]));
         assert_eq!(client.cookie("a"), Some(&b"b"[..]));
         assert_eq!(client.cookie("b"), None);

@@ -1,4 +1,4 @@
-use crate::support::{Behaviour, Client, Origin, once, router, routes};
+use crate::support::{Behaviour, Client, Origin, once, router, router_with, routes};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -137,4 +137,23 @@ async fn the_connection_of_a_backend_carries_the_next_request_after_a_long_answe
         assert_eq!((answer.status, answer.body.len()), (200, 100_000));
     }
     backend.abort();
+}
+
+#[tokio::test]
+async fn a_trace_begins_where_it_is_wanted_and_the_client_has_none() {
+    let stable = Origin::good("stable").await;
+    let router = router_with(&routes((&[&stable], 1), (&[], 0), ""), &["--trace-sample=100%"]).await;
+    once(router.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let head = stable.last_head();
+    let trace = head.split("\r\ntraceparent: 00-").nth(1).unwrap().split("\r\n").next().unwrap();
+    assert!(
+        trace.ends_with("-01") && head.contains(&format!("\r\nx-request-id: {}\r\n", &trace[..32])),
+        "{head}"
+    );
+    once(router.address, "GET / HTTP/1.1\r\nHost: a\r\nTraceparent: 00-1-2-00\r\n\r\n").await;
+    let head = stable.last_head();
+    assert!(
+        head.contains("\r\ntraceparent: 00-1-2-00\r\n") && head.matches("traceparent").count() == 1,
+        "{head}"
+    );
 }

@@ -7,6 +7,8 @@ mod config;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod filters;
@@ -23,6 +25,10 @@ mod h2_upstream;
 #[cfg(test)]
 mod hygiene;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
+mod operator;
+#[cfg(test)]
 mod simple;
 #[cfg(test)]
 mod slow;
@@ -32,6 +38,8 @@ mod split;
 mod support;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod under_load;
 #[cfg(test)]
 mod upgrade;
 #[cfg(test)]

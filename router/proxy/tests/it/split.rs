@@ -108,3 +108,31 @@ async fn requests_of_one_connection_are_split_and_connections_are_reused() {
     }
     assert_eq!((stable.requests(), canary.requests()), (5, 5));
 }
+
+#[tokio::test]
+async fn a_cookie_of_the_router_keeps_a_reader_on_one_track_for_one_release() {
+    let (stable, canary) = (Origin::good("stable").await, Origin::good("canary").await);
+    let release = |epoch: &str| {
+        let rest = format!("sticky: {{cookie: track, epoch: {epoch}, maxAge: 1h}}");
+        routes((&[&stable], 1), (&[&canary], 1), &rest)
+    };
+    let router = router(&release("v2")).await;
+    let with = |cookie: &str| format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n");
+    let mut cookies = Vec::new();
+    for _ in 0..20 {
+        let first = get(router.address, "/").await;
+        let cookie = first.headers["set-cookie"].split(';').next().unwrap().to_owned();
+        assert!(cookie.starts_with("track=v2."), "{cookie}");
+        for _ in 0..3 {
+            let again = once(router.address, &with(&cookie)).await;
+            assert_eq!(again.text(), first.text(), "{cookie}");
+            assert!(!again.headers.contains_key("set-cookie"));
+        }
+        cookies.push(cookie);
+    }
+    assert!(stable.requests() > 0 && canary.requests() > 0);
+    let spec = proxy::config::from_yaml("test", &release("v3")).unwrap();
+    router.control.apply("test", spec).await;
+    let next = once(router.address, &with(&cookies[0])).await;
+    assert!(next.headers["set-cookie"].starts_with("track=v3."), "every reader is drawn anew");
+}

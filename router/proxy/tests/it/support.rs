@@ -72,10 +72,11 @@ pub(crate) async fn router(yaml: &str) -> Router {
 
 /// Starts a router with further flags. The routes are put in force before it returns.
 pub(crate) async fn router_with(yaml: &str, flags: &[&str]) -> Router {
-    let base = ["router", "--admin-listen=127.0.0.1:0", "--workers=2", "--drain-delay=0s"];
-    let listens = flags.iter().any(|flag| flag.starts_with("--listen="));
-    let listen = if listens { &[][..] } else { &["--listen=127.0.0.1:0"] };
-    let args = Args::try_parse_from(base.iter().chain(listen).chain(flags)).unwrap();
+    let base =
+        ["router", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--workers=2", "--drain-delay=0s"];
+    let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
+    let is_default = |flag: &&&str| !flags.iter().any(|other| name(other) == name(flag));
+    let args = Args::try_parse_from(base.iter().filter(is_default).chain(flags)).unwrap();
     let router = Router::start(args).await.unwrap();
     if !yaml.is_empty() {
         router.control.apply("test", proxy::config::from_yaml("test", yaml).unwrap()).await;
@@ -137,6 +138,11 @@ impl Origin {
     /// Counts from zero again.
     pub(crate) fn forget(&self) {
         self.requests.store(0, SeqCst);
+    }
+
+    /// Connections that are open.
+    pub(crate) fn open(&self) -> usize {
+        self.connections.lock().unwrap().iter().filter(|connection| !connection.is_finished()).count()
     }
 
     /// The head of the last request.

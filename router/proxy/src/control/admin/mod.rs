@@ -1,6 +1,12 @@
-use super::{Control, WeightsError, apply::Applied};
+mod auth;
+mod explain;
+mod log;
+
+pub use auth::{Access, Token, TokenError};
+
+use super::{Control, SourceView, WeightsError, apply::Applied};
 use crate::{
-    config,
+    config::{self, BackendSpec},
     lifecycle::Phase,
     routes::{Backend, EndpointState, Route, TripReport},
 };
@@ -9,6 +15,7 @@ use axum::{
     body::Bytes,
     extract::{DefaultBodyLimit, Path, State},
     http::{StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing,
 };
@@ -31,6 +38,7 @@ struct RoutesView {
     last_error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_error: Option<String>,
+    source: SourceView,
     routes: Vec<RouteView>,
 }
 
@@ -38,6 +46,8 @@ struct RoutesView {
 struct RouteView {
     name: String,
     generation: u64,
+    uid: Option<String>,
+    error: Option<String>,
     tripped: Option<Arc<TripReport>>,
     backends: Vec<BackendView>,
 }
@@ -49,6 +59,7 @@ struct BackendView {
     track: Track,
     weight: u32,
     in_flight: usize,
+    invalid: Option<String>,
     endpoints: Vec<EndpointView>,
 }
 
@@ -82,15 +93,21 @@ pub async fn serve(
     listener: TcpListener,
     control: Arc<Control>,
     phase: watch::Receiver<Phase>,
+    access: Access,
 ) -> std::io::Result<()> {
     let admin = Admin { control, phase };
+    let guarded = Router::new()
+        .route("/routes", routing::get(get_routes).put(put_routes))
+        .route("/routes/{name}", routing::get(get_route))
+        .route("/routes/{name}/weights", routing::put(put_weights))
+        .route("/explain", routing::post(explain::post))
+        .route("/log", routing::get(log::get).put(log::put))
+        .layer(middleware::from_fn_with_state(access, auth::guard));
     let router = Router::new()
         .route("/livez", routing::get(async || "ok\n"))
         .route("/readyz", routing::get(readyz))
         .route("/metrics", routing::get(metrics))
-        .route("/routes", routing::get(get_routes).put(put_routes))
-        .route("/routes/{name}", routing::get(get_route))
-        .route("/routes/{name}/weights", routing::put(put_weights))
+        .merge(guarded)
         .layer(DefaultBodyLimit::max(1 << 20))
         .with_state(admin);
     axum::serve(listener, router).await
@@ -104,7 +121,8 @@ async fn readyz(State(admin): State<Admin>) -> Response {
     match admin.control.acknowledged().await {
         (_, Applied::Once) => "ok\n".into_response(),
         (_, Applied::Never) => {
-            let reason = admin.control.last_error().unwrap_or_else(|| "waiting for routes".to_owned());
+            let reason = admin.control.last_error().or(admin.control.source().error);
+            let reason = reason.unwrap_or_else(|| "waiting for routes".to_owned());
             (StatusCode::SERVICE_UNAVAILABLE, format!("no routes yet: {reason}\n")).into_response()
         }
     }
@@ -125,6 +143,7 @@ async fn get_routes(State(admin): State<Admin>) -> Json<RoutesView> {
         generation: table.generation,
         last_error: admin.control.last_error(),
         tls_error: admin.control.tls_error(),
+        source: admin.control.source(),
         routes: table.routes.iter().map(|route| RouteView::new(route)).collect(),
     })
 }
@@ -138,6 +157,9 @@ async fn get_route(State(admin): State<Admin>, Path(name): Path<String>) -> Resp
 }
 
 async fn put_routes(State(admin): State<Admin>, body: Bytes) -> Response {
+    if let Err(error) = admin.control.writable() {
+        return refusal(StatusCode::CONFLICT, error.to_string());
+    }
     match config::from_json("PUT /routes", &body) {
         Ok(spec) => {
             admin.control.apply("PUT /routes", spec).await;
@@ -158,7 +180,7 @@ async fn put_weights(State(admin): State<Admin>, Path(name): Path<String>, body:
     };
     let status = match error {
         WeightsError::UnknownRoute(_) => StatusCode::NOT_FOUND,
-        WeightsError::Stale { .. } => StatusCode::CONFLICT,
+        WeightsError::Stale { .. } | WeightsError::Elsewhere(_) => StatusCode::CONFLICT,
         WeightsError::UnknownBackend(_) | WeightsError::TooLarge(..) | WeightsError::Shares(_) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
@@ -177,11 +199,14 @@ fn refusal(status: StatusCode, error: String) -> Response {
 
 impl RouteView {
     fn new(route: &Route) -> Self {
+        let origin = route.spec.origin.as_ref();
         Self {
             name: route.spec.name.clone(),
             generation: route.generation,
+            uid: origin.map(|origin| origin.uid.clone()),
+            error: origin.and_then(|origin| origin.problem.clone()),
             tripped: route.state.trip.report(),
-            backends: route.backends.iter().map(BackendView::new).collect(),
+            backends: route.backends.iter().zip(&route.spec.backends).map(BackendView::new).collect(),
         }
     }
 }
@@ -189,7 +214,7 @@ impl RouteView {
 // === impl BackendView ===
 
 impl BackendView {
-    fn new(backend: &Backend) -> Self {
+    fn new((backend, spec): (&Backend, &BackendSpec)) -> Self {
         let endpoints = backend.endpoints.iter().map(|endpoint| EndpointView {
             address: endpoint.address,
             state: endpoint.state(),
@@ -200,6 +225,7 @@ impl BackendView {
             track: backend.track,
             weight: backend.weight,
             in_flight: backend.state.in_flight(),
+            invalid: spec.invalid.clone(),
             endpoints: endpoints.collect(),
         }
     }

@@ -1,0 +1,180 @@
+//! Names of endpoints, asked for again and again: replicas come and go behind a name.
+
+use super::Control;
+use crate::config::{BackendSpec, EndpointAddress, EndpointName, EndpointSpec, RouteSpec};
+use futures_util::{StreamExt, future::BoxFuture, stream};
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net, time};
+
+/// What names stood for when they were last asked for successfully.
+#[derive(Debug, Default)]
+pub(super) struct Names(HashMap<EndpointName, Vec<EndpointAddress>>);
+
+/// Asks the system's resolver, which knows `/etc/hosts` and DNS; a function so that a test can let it fail.
+pub(super) type Lookup = fn(EndpointName) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+/// One question takes no longer: a resolver that hangs must not hold up a change of weights.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Questions at a time.
+const QUESTIONS_MAX: usize = 16;
+
+/// More replicas than these behind one name are left out.
+const ADDRESSES_MAX: usize = 256;
+
+/// Asks for the names of all routes once in `interval`, until the process ends. What can't be resolved keeps its last
+/// addresses.
+pub async fn refresh(control: Arc<Control>, interval: Duration) {
+    let mut ticks = time::interval(interval);
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        control.refresh_names().await;
+    }
+}
+
+pub(super) fn lookup(name: EndpointName) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+    Box::pin(async move { Ok(net::lookup_host((name.host(), name.port())).await?.collect()) })
+}
+
+// === impl Names ===
+
+impl Names {
+    /// Writes into `routes` what the names stand for; those that were never asked for are asked for now.
+    pub(super) async fn fill(&mut self, routes: &mut [RouteSpec], lookup: Lookup) {
+        let names = of(routes.iter());
+        self.0.retain(|name, _| names.contains(name));
+        let new = names.into_iter().filter(|name| !self.0.contains_key(name));
+        let answers = ask(new.collect(), lookup).await;
+        self.learn(answers);
+        let known = self.known();
+        write(routes, known);
+    }
+
+    /// Takes what was found; a name without an answer keeps its last addresses.
+    pub(super) fn learn(&mut self, answers: Vec<(EndpointName, io::Result<Vec<SocketAddr>>)>) {
+        for (name, answer) in answers {
+            match answer {
+                Ok(mut addresses) => {
+                    addresses.sort_unstable();
+                    addresses.dedup();
+                    if addresses.len() > ADDRESSES_MAX {
+                        tracing::warn!(%name, "{name} has {} addresses; the first {ADDRESSES_MAX} are used", addresses.len());
+                        addresses.truncate(ADDRESSES_MAX);
+                    }
+                    let addresses: Vec<_> = addresses.into_iter().map(EndpointAddress).collect();
+                    if self.0.get(&name) != Some(&addresses) {
+                        tracing::info!(%name, ?addresses, "{name} has {} addresses", addresses.len());
+                    }
+                    self.0.insert(name, addresses);
+                }
+                Err(error) => {
+                    let kept = self.0.get(&name).map_or(0, Vec::len);
+                    tracing::warn!(%name, %error, "Can't resolve {name}, keeping {kept} addresses: {error}");
+                }
+            }
+        }
+    }
+
+    /// What is known of each name, to write it elsewhere.
+    pub(super) const fn known(&self) -> &HashMap<EndpointName, Vec<EndpointAddress>> {
+        &self.0
+    }
+}
+
+/// All names in `routes`, each once.
+pub(super) fn of<'a>(routes: impl IntoIterator<Item = &'a RouteSpec>) -> Vec<EndpointName> {
+    let mut names: Vec<EndpointName> = Vec::new();
+    let endpoints =
+        routes.into_iter().flat_map(|route| &route.backends).flat_map(|backend| &backend.endpoints);
+    for endpoint in endpoints {
+        if let EndpointSpec::Name { name, .. } = endpoint
+            && !names.contains(name)
+        {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+/// Asks for all of them, some at a time.
+pub(super) async fn ask(
+    names: Vec<EndpointName>,
+    lookup: Lookup,
+) -> Vec<(EndpointName, io::Result<Vec<SocketAddr>>)> {
+    let question = async |name: EndpointName| {
+        let answer = time::timeout(TIMEOUT, lookup(name.clone())).await;
+        (name, answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
+    };
+    stream::iter(names).map(question).buffer_unordered(QUESTIONS_MAX).collect().await
+}
+
+/// Whether anything changed.
+pub(super) fn write(routes: &mut [RouteSpec], known: &HashMap<EndpointName, Vec<EndpointAddress>>) -> bool {
+    let mut has_changed = false;
+    for BackendSpec { endpoints, .. } in routes.iter_mut().flat_map(|route| &mut route.backends) {
+        for endpoint in endpoints {
+            if let EndpointSpec::Name { name, addresses } = endpoint
+                && let Some(found) = known.get(name)
+                && found != addresses
+            {
+                addresses.clone_from(found);
+                has_changed = true;
+            }
+        }
+    }
+    has_changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{RoutesSpec, from_yaml};
+
+    const YAML: &str =
+        "routes: [{name: r, backends: [{name: b, track: stable, endpoints: ['blog:80', 'other:80']}]}]";
+
+    fn found(spec: &RoutesSpec) -> Vec<String> {
+        let endpoints = spec.routes[0].backends[0].endpoints.iter().flat_map(EndpointSpec::addresses);
+        endpoints.map(|address| address.0.to_string()).collect()
+    }
+
+    fn answer(text: &str) -> io::Result<Vec<SocketAddr>> {
+        Ok(text.split(' ').map(|address| address.parse().unwrap()).collect())
+    }
+
+    #[tokio::test]
+    async fn a_name_that_can_not_be_resolved_keeps_its_last_addresses() {
+        let mut names = Names::default();
+        let mut spec = from_yaml("test", YAML).unwrap();
+        let good: Lookup = |name| {
+            Box::pin(async move {
+                match name.host() {
+                    "blog" => answer("10.0.0.2:80 10.0.0.1:80 10.0.0.1:80"),
+                    _ => Err(io::ErrorKind::NotFound.into()),
+                }
+            })
+        };
+        names.fill(&mut spec.routes, good).await;
+        assert_eq!(found(&spec), ["10.0.0.1:80", "10.0.0.2:80"]);
+
+        let bad: Lookup = |_| Box::pin(async { Err(io::ErrorKind::NotFound.into()) });
+        names.learn(ask(of(&spec.routes), bad).await);
+        let mut again = from_yaml("test", YAML).unwrap();
+        names.fill(&mut again.routes, bad).await;
+        assert_eq!(found(&again), ["10.0.0.1:80", "10.0.0.2:80"]);
+
+        let moved: Lookup = |_| Box::pin(async { answer("10.0.0.3:80") });
+        names.learn(ask(of(&spec.routes), moved).await);
+        assert!(write(&mut spec.routes, names.known()) && !write(&mut again.routes, &HashMap::new()));
+        assert_eq!(found(&spec), ["10.0.0.3:80", "10.0.0.3:80"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resolver_that_hangs_is_not_waited_for() {
+        let mut spec = from_yaml("test", YAML).unwrap();
+        let hangs: Lookup = |_| Box::pin(std::future::pending());
+        Names::default().fill(&mut spec.routes, hangs).await;
+        assert!(found(&spec).is_empty());
+    }
+}

@@ -1,0 +1,121 @@
+//! Which endpoint of a track gets a request, and what happens when none has room.
+
+use crate::support::{Behaviour, Client, GET, Origin, eventually, get, put, router, routes};
+use std::time::Duration;
+
+fn route(origins: &[&Origin], fields: &str) -> String {
+    let endpoints: Vec<_> = origins.iter().map(|origin| format!("'{}'", origin.address)).collect();
+    let endpoints = endpoints.join(", ");
+    format!(
+        "routes: [{{name: r, backends: [{{name: b, track: stable, endpoints: [{endpoints}], {fields}}}]}}]"
+    )
+}
+
+#[tokio::test]
+async fn an_endpoint_that_only_fails_is_left_alone_and_the_last_one_never_is() {
+    let (bad, good) = (Origin::start("bad", Behaviour::Status(500)).await, Origin::good("good").await);
+    let router = router(&route(&[&bad, &good], "")).await;
+    let mut client = Client::connect(router.address).await;
+    for _ in 0..100 {
+        client.get().await;
+    }
+    assert_eq!(bad.requests(), 5, "five bad answers in a row");
+    let page = get(router.admin_address, "/routes").await;
+    assert!(page.text().contains("\"state\":\"ejected\""), "{}", page.text());
+
+    good.now(Behaviour::Status(500));
+    let before = bad.requests() + good.requests();
+    for _ in 0..20 {
+        assert_eq!(client.get().await.status, 500);
+    }
+    assert_eq!(bad.requests() + good.requests(), before + 20, "somebody is always asked");
+}
+
+#[tokio::test]
+async fn a_health_check_takes_an_endpoint_out_and_brings_it_back() {
+    let (a, b) = (Origin::good("a").await, Origin::good("b").await);
+    let health =
+        "health: {path: /healthz, interval: 100ms, timeout: 500ms, unhealthyAfter: 2, healthyAfter: 2}";
+    let router = router(&route(&[&a, &b], health)).await;
+    let states = || async { get(router.admin_address, "/routes").await.text().to_owned() };
+    a.now(Behaviour::Status(503));
+    eventually("a is unhealthy", || async { states().await.contains("\"state\":\"unhealthy\"") }).await;
+    let mut client = Client::connect(router.address).await;
+    for _ in 0..20 {
+        assert_eq!(client.get().await.text(), "b");
+    }
+    a.now(Behaviour::Good);
+    eventually("a is ready", || async { !states().await.contains("unhealthy") }).await;
+    let mut by_a = 0;
+    for _ in 0..20 {
+        by_a += usize::from(client.get().await.text() == "a");
+    }
+    assert!(by_a > 0);
+    assert!(a.last_head().starts_with("GET /"), "{}", a.last_head());
+}
+
+#[tokio::test]
+async fn requests_wait_in_the_queue_for_room_and_no_longer_than_its_limit() {
+    let slow = Origin::start("slow", Behaviour::Slow(Duration::from_millis(300))).await;
+    let limits = "maxRequests: 1, queue: {maxRequests: 1, timeout: 5s}";
+    let router = router(&route(&[&slow], limits)).await;
+    let mut clients = Vec::new();
+    for count in 1..=2 {
+        let mut client = Client::connect(router.address).await;
+        client.send(GET).await;
+        clients.push(client);
+        let in_flight = format!("\"inFlight\":{count},\"invalid\"");
+        eventually("it is in flight", || async {
+            get(router.admin_address, "/routes").await.text().contains(&in_flight)
+        })
+        .await;
+    }
+    assert_eq!(slow.requests(), 1);
+    let third = get(router.address, "/").await;
+    assert_eq!((third.status, third.headers["retry-after"].as_str()), (503, "1"));
+    for mut client in clients {
+        assert_eq!(client.answer().await.unwrap().text(), "slow");
+    }
+    assert_eq!(slow.requests(), 2);
+}
+
+#[tokio::test]
+async fn whoever_waits_too_long_is_told_to_come_back() {
+    let hangs = Origin::start("hangs", Behaviour::Hang).await;
+    let router = router(&route(&[&hangs], "maxRequests: 1, queue: {maxRequests: 9, timeout: 100ms}")).await;
+    let mut first = Client::connect(router.address).await;
+    first.send(GET).await;
+    eventually("the endpoint is busy", || async { hangs.requests() == 1 }).await;
+    assert_eq!(get(router.address, "/").await.status, 503);
+}
+
+#[tokio::test]
+async fn a_new_endpoint_gets_little_at_first() {
+    let (old, new) = (Origin::good("old").await, Origin::good("new").await);
+    let router = router(&route(&[&old], "slowStart: 1h")).await;
+    let mut client = Client::connect(router.address).await;
+    client.get().await;
+    let body = format!(
+        r#"{{"routes": [{{"name": "r", "backends": [{{"name": "b", "track": "stable", "slowStart": "1h", "endpoints": ["{}", "{}"]}}]}}]}}"#,
+        old.address, new.address
+    );
+    assert_eq!(put(router.admin_address, "/routes", &body).await.status, 200);
+    for _ in 0..400 {
+        client.get().await;
+    }
+    // One of two is picked half of the time, and a tenth of that is let through at first.
+    assert!((1..80).contains(&new.requests()), "{} of 400", new.requests());
+}
+
+#[tokio::test]
+async fn endpoints_that_leave_get_nothing_more_and_their_connections_are_closed() {
+    let (a, b) = (Origin::good("a").await, Origin::good("b").await);
+    let router = router(&routes((&[&a], 1), (&[], 0), "")).await;
+    let mut client = Client::connect(router.address).await;
+    assert_eq!(client.get().await.text(), "a");
+    let spec = proxy::config::from_yaml("test", &routes((&[&b], 1), (&[], 0), "")).unwrap();
+    router.control.apply("test", spec).await;
+    assert_eq!(client.get().await.text(), "b", "the same client's next request");
+    assert_eq!(a.requests(), 1);
+    eventually("the idle connection to a is closed", || async { a.open() == 0 }).await;
+}
