@@ -40,7 +40,7 @@ async fn nowhere(cluster: &Cluster) -> anyhow::Result<()> {
     refused(&system, "django-blog", "DeploymentNotFound", "there is no Deployment later").await?;
     let image = format!("{}/blog:v1", cluster.registry());
     system.blog.kubectl(&format!("create deployment later --image {image}")).await?;
-    let followed = system.reaches("Stable", Duration::from_secs(30)).await;
+    let followed = system.reaches("Stable", Duration::from_secs(60)).await;
     system.blog.kubectl("delete deployment later").await?;
     followed.map(drop)
 }

@@ -1,9 +1,11 @@
 //! What the shipped manifests install, and a blog that a Canary follows.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use cluster::blog::Blog;
+use cluster::load::Load;
 use cluster::{Cluster, eventually};
 use serde_json::{Value, json};
 
@@ -18,7 +20,10 @@ const POD_NAME: &str = "        - name: HUIDU_POD\n";
 const PROMETHEUS: &str =
     "        - name: HUIDU_PROMETHEUS\n          value: http://prometheus.monitoring:9090\n";
 /// The folders of k8s/base, each with a Deployment of its name, and their namespaces.
-const FOLDERS: [(&str, &str); 2] = [("prometheus", "monitoring"), ("promoter", "huidu")];
+const FOLDERS: [(&str, &str); 3] = [("prometheus", "monitoring"), ("router", "blog"), ("promoter", "huidu")];
+/// The NodePort of the router.
+const ENTRANCE: u16 = 30081;
+
 /// The promoter and what it needs beside it, and the tutorial's blog.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct System<'a> {
@@ -50,6 +55,60 @@ impl<'a> System<'a> {
         let deployment = self.blog.cluster.get("deployment -n blog django-blog").await?;
         ensure!(deployment["spec"]["paused"] == true, "the Deployment is not held");
         Ok(())
+    }
+
+    /// Readers by the router, a hundred requests a second.
+    pub(crate) fn load(&self) -> anyhow::Result<Load> {
+        let cluster = self.blog.cluster;
+        Load::start(&cluster.images().program("load")?, cluster.node(ENTRANCE), 100)
+    }
+
+    /// Waits until so many pods beside these are ready: the candidate at its full size, which is judged before it is
+    /// promoted. Phases can be over between two looks; pods that stay cannot be missed.
+    pub(crate) async fn verified(
+        &self,
+        before: &BTreeSet<String>,
+        wanted: usize,
+        within: Duration,
+    ) -> anyhow::Result<BTreeSet<String>> {
+        eventually(within, async || {
+            let pods = self.blog.pods().await?;
+            let ready = pods.into_iter().filter(|pod| pod.is_ready() && !before.contains(&pod.uid));
+            let new: BTreeSet<_> = ready.map(|pod| pod.uid).collect();
+            let canary = self.canary("django-blog").await?;
+            ensure!(new.len() == wanted, "{} of {wanted} new pods are ready: {}", new.len(), told(&canary));
+            Ok(new)
+        })
+        .await
+    }
+
+    /// The identities of the pods that run a tag.
+    pub(crate) async fn uids_of(&self, tag: &str) -> anyhow::Result<BTreeSet<String>> {
+        let pods = self.blog.pods().await?.into_iter().filter(|pod| pod.tag == tag);
+        Ok(pods.map(|pod| pod.uid).collect())
+    }
+
+    /// The image that the Deployment's template asks for.
+    pub(crate) async fn image(&self) -> anyhow::Result<String> {
+        let deployment = self.blog.cluster.get("deployment -n blog django-blog").await?;
+        let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str();
+        Ok(image.context("a Deployment without an image")?.to_owned())
+    }
+
+    /// Waits until there is nothing but one Deployment, its ReplicaSet and their three pods; empty ReplicaSets are the
+    /// history.
+    pub(crate) async fn has_nothing_extra(&self) -> anyhow::Result<()> {
+        eventually(Duration::from_secs(60), async || {
+            let list =
+                self.blog.kubectl("get deployments,pods,replicasets -l app=django-blog -o json").await?;
+            let list: Value = serde_json::from_str(&list)?;
+            let items = list["items"].as_array().into_iter().flatten();
+            let full = items.filter(|item| item["kind"] != "ReplicaSet" || item["status"]["replicas"] != 0);
+            let names: Vec<_> = full.map(|item| item["metadata"]["name"].to_string()).collect();
+            ensure!(names.len() == 5, "a Deployment, a ReplicaSet and three pods were expected: {names:?}");
+            Ok(())
+        })
+        .await
     }
 
     /// A Canary of this name.
@@ -147,6 +206,9 @@ async fn install(cluster: &Cluster) -> anyhow::Result<()> {
             .replace(POD_NAME, &format!("{PROMETHEUS}{POD_NAME}"));
         cluster.apply(&manifest).await?;
     }
+    let entrance =
+        format!("{{\"spec\":{{\"type\":\"NodePort\",\"ports\":[{{\"port\":80,\"nodePort\":{ENTRANCE}}}]}}}}");
+    cluster.kubectl(&format!("-n blog patch service router -p {entrance}")).await?;
     for (folder, namespace) in FOLDERS {
         cluster.kubectl(&format!("-n {namespace} rollout status deployment/{folder} --timeout 120s")).await?;
     }
