@@ -21,10 +21,10 @@ bench: tools ## the router beside HAProxy, nginx, Pingora, Envoy and the floor; 
 build: tools ## build all programs
 	@cargo build --quiet --workspace --bins --profile $(PROFILE)
 
-test-cluster: ## the tutorial's chapters on a real Kubernetes (root on Linux; the first time it compiles Kubernetes)
+test-cluster: ## sentences shown on a real Kubernetes (root on Linux; the first time it compiles Kubernetes); FULL=1 for all
 	@cargo test -p cluster
 
-cluster-up: ## a Kubernetes on this machine with the blog behind the router; prints the address
+cluster-up: ## a Kubernetes on this machine with blog, routers, promoter, PostgreSQL, Prometheus; prints the address
 	@tests/cluster/demo
 
 cluster-down: ## end it
