@@ -4,7 +4,7 @@ PROFILE := dev
 BIN := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 SHELL := /bin/bash
 
-.PHONY: help demo test test-cluster bench build fmt lint clean cluster-up cluster-down
+.PHONY: help demo test test-previous test-cluster bench build fmt lint clean cluster-up cluster-down
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -20,6 +20,9 @@ bench: tools ## the router beside HAProxy, nginx, Pingora, Envoy and the floor; 
 
 build: tools ## build all programs
 	@cargo build --quiet --workspace --bins --profile $(PROFILE)
+
+test-previous: tools ## the blog's tests of before the newest migration, on the schema that it makes
+	@tests/previous.sh
 
 test-cluster: ## sentences shown on a real Kubernetes (root on Linux; the first time it compiles Kubernetes); FULL=1 for all
 	@cargo test -p cluster

@@ -24,6 +24,8 @@ if [ ! -e "$earlier/.whole" ]; then
 fi
 cargo build --quiet --workspace --exclude cluster --bin blog
 echo "tests of $(git show --no-patch --format='%h (%s)' "$before") on the schema of $(basename "$newest")"
-# The whole workspace is named, so that every dependency has the features with which it is compiled already.
+# The whole workspace is named, so that every dependency has the features with which it is compiled already. The tests of
+# migrating itself are left out: they migrate with the earlier program, so they never meet the newer schema.
 CARGO_TARGET_DIR=$root/target/previous/out CARGO_BUILD_BUILD_DIR=$root/target BLOG_TEST_MIGRATE_WITH=$root/target/debug/blog \
-    cargo test --quiet --manifest-path "$earlier/Cargo.toml" --workspace --exclude cluster --exclude proxy --test it
+    cargo test --quiet --manifest-path "$earlier/Cargo.toml" --workspace --exclude cluster --exclude proxy --test it \
+    -- --skip migrations
