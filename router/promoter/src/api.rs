@@ -2,16 +2,18 @@
 
 use crate::canary::{Canary, CanaryList};
 use crate::metrics::Metrics;
+use crate::notify::Told;
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing;
 use release::{Refused, Verb};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -60,6 +62,8 @@ pub struct Api {
     pub commands: mpsc::Sender<Command>,
     /// What is measured.
     pub metrics: Metrics,
+    /// What came of telling webhooks.
+    pub told: Arc<Told>,
 }
 
 /// An answer that is no object.
@@ -129,12 +133,7 @@ async fn readyz(State(api): State<Api>) -> Response {
 }
 
 async fn metrics(State(api): State<Api>) -> Response {
-    let canary = api.canary.borrow().clone();
-    match canary.map(|canary| api.metrics.render(&canary)) {
-        Some(Ok(text)) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
-        Some(Err(error)) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string(), "try again"),
-        None => problem(StatusCode::SERVICE_UNAVAILABLE, "the first look has not been taken", "try again"),
-    }
+    api.metrics.page(&api.told)
 }
 
 async fn list(State(api): State<Api>) -> Response {

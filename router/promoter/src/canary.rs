@@ -44,6 +44,9 @@ pub struct CanaryList {
 pub struct Metadata {
     /// The name of the workload.
     pub name: String,
+    /// Its namespace, where it is in a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
 }
 
 /// Where a workload is.
@@ -141,7 +144,7 @@ pub enum ConditionStatus {
 impl Canary {
     /// The object of a workload.
     pub fn new(name: &str, spec: Spec, status: CanaryStatus) -> Self {
-        let metadata = Metadata { name: name.to_owned() };
+        let metadata = Metadata { name: name.to_owned(), namespace: None };
         Self { api_version: API_VERSION.to_owned(), kind: KIND.to_owned(), metadata, spec, status }
     }
 }

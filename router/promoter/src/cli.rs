@@ -8,16 +8,17 @@ mod history;
 mod status;
 mod style;
 
-pub use args::{Args, Goal, Output};
+pub use args::{Args, Goal, Output, Target};
 
-use crate::canary::{Canary, CanaryList};
+use crate::canary::{API_VERSION, KIND};
 use args::{StatusArgs, VerbArgs};
 use clap::CommandFactory as _;
 use clap::Parser as _;
-use client::Client;
+use client::{Client, Found};
 use jiff::Timestamp;
 use release::Verb;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use style::Style;
@@ -31,7 +32,7 @@ enum Failure {
     /// It did not come in time.
     #[error("{0}")]
     Timeout(String),
-    /// The promoter cannot be reached.
+    /// The promoter or the API server cannot be reached.
     #[error("{0}")]
     Unavailable(String),
     /// The answer could not be printed.
@@ -66,21 +67,22 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Failure> {
-    let Args { server, output, verb } = args;
-    let client = Client::new(&server);
+    let Args { target, output, verb } = args;
     let (name, verb, done) = match verb {
-        VerbArgs::Status(args) => return status(&client, output, args).await,
-        VerbArgs::History(args) => {
-            let canary = client.find(args.name.as_deref()).await?;
-            return print(output, &canary.status.release.history, || history::table(&canary));
-        }
-        VerbArgs::Explain(args) => {
-            let canary = client.find(args.name.as_deref()).await?;
-            return print(output, &canary, || explain::text(&canary));
-        }
         VerbArgs::Completion { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "kubectl-canary", &mut io::stdout());
             return Ok(());
+        }
+        VerbArgs::Status(args) => return status(&Client::new(&target).await?, output, args).await,
+        VerbArgs::History(args) => {
+            let Found { canary, .. } = Client::new(&target).await?.find(args.name.as_deref()).await?;
+            return print(output, &canary.status.release.history, || history::table(&canary));
+        }
+        VerbArgs::Explain(args) => {
+            let found = Client::new(&target).await?.find(args.name.as_deref()).await?;
+            return print(output, &found.object, || {
+                explain::text(&found.canary) + &explain::counting(&found.object)
+            });
         }
         VerbArgs::Promote { canary, full: true } => {
             (canary.name, Verb::Promote { full: true }, "promoted in full")
@@ -93,11 +95,12 @@ async fn run(args: Args) -> Result<(), Failure> {
         VerbArgs::Undo(canary) => (canary.name, Verb::Undo, "undone"),
         VerbArgs::SetWeight { weight, canary } => (canary.name, Verb::SetWeight { weight }, "weight set"),
     };
-    let name = client.find(name.as_deref()).await?.metadata.name;
-    let canary = client.say(&name, verb).await?;
-    print(output, &canary, || {
-        let style = Style::of_stdout();
-        format!("canary.huidu.dev/{name} {done}\n\n{}", status::details(&canary, Timestamp::now(), style))
+    let client = Client::new(&target).await?;
+    let before = client.find(name.as_deref()).await?.canary.metadata;
+    let found = client.say(&before, verb).await?;
+    print(output, &found.object, || {
+        let shown = status::details(&found.canary, Timestamp::now(), Style::of_stdout());
+        format!("canary.huidu.dev/{} {done}\n\n{shown}", before.name)
     })
 }
 
@@ -108,14 +111,22 @@ async fn status(client: &Client, output: Output, args: StatusArgs) -> Result<(),
     }
     let style = Style::of_stdout();
     if canary.name.is_none() {
-        let list = client.list().await?;
-        return match list.items.as_slice() {
-            [canary] => print(output, canary, || status::details(canary, Timestamp::now(), style)),
-            items => print(output, &list, || status::list(items)),
+        let items = client.list().await?;
+        return match items.as_slice() {
+            [found] => {
+                print(output, &found.object, || status::details(&found.canary, Timestamp::now(), style))
+            }
+            items => print(output, &list(items), || status::list(items.iter().map(|found| &found.canary))),
         };
     }
-    let canary = client.find(canary.name.as_deref()).await?;
-    print(output, &canary, || status::details(&canary, Timestamp::now(), style))
+    let Found { canary, object } = client.find(canary.name.as_deref()).await?;
+    print(output, &object, || status::details(&canary, Timestamp::now(), style))
+}
+
+/// Several objects as kubectl prints them.
+fn list(items: &[Found]) -> Value {
+    let items: Vec<_> = items.iter().map(|found| &found.object).collect();
+    json!({"apiVersion": API_VERSION, "kind": format!("{KIND}List"), "items": items})
 }
 
 /// Prints an object as asked.
@@ -144,17 +155,20 @@ impl Failure {
 }
 
 /// The one of a list that is meant.
-fn choose(list: CanaryList, name: Option<&str>) -> Result<Canary, Failure> {
-    let names = list.items.iter().map(|canary| canary.metadata.name.clone()).collect::<Vec<_>>().join(", ");
-    let mut items = list.items.into_iter();
-    match name {
-        Some(name) => items
-            .find(|canary| canary.metadata.name == name)
-            .ok_or_else(|| Failure::Otherwise(format!("there is no canary `{name}`; known: {names}"))),
-        None => match (items.next(), items.next()) {
-            (Some(canary), None) => Ok(canary),
-            (None, _) => Err(Failure::Otherwise("there is no canary yet; try again in a moment".to_owned())),
-            (Some(_), Some(_)) => Err(Failure::Otherwise(format!("there are several, name one: {names}"))),
-        },
+fn choose(list: Vec<Found>, name: Option<&str>) -> Result<Found, Failure> {
+    let names = list.iter().map(|found| found.canary.metadata.name.as_str()).collect::<Vec<_>>().join(", ");
+    let known = if names.is_empty() { "known: none".to_owned() } else { format!("known: {names}") };
+    let mut items =
+        list.into_iter().filter(|found| name.is_none_or(|name| found.canary.metadata.name == name));
+    match (items.next(), items.next(), name) {
+        (Some(found), None, _) => Ok(found),
+        (Some(_), Some(_), Some(name)) => {
+            Err(Failure::Otherwise(format!("several namespaces have a canary `{name}`; say which with -n")))
+        }
+        (Some(_), Some(_), None) => Err(Failure::Otherwise(format!("there are several, name one: {names}"))),
+        (None, _, Some(name)) => Err(Failure::Otherwise(format!("there is no canary `{name}`; {known}"))),
+        (None, _, None) => Err(Failure::Otherwise(
+            "there is no canary here; try again in a moment, or look elsewhere with -n or -A".to_owned(),
+        )),
     }
 }

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri, header};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -10,13 +12,27 @@ use std::time::Duration;
 
 /// The largest answer that is read; a page of metrics of a large router has some hundred kilobytes.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
+/// The largest answer of a stranger: a word and a sentence.
+const STRANGERS_LIMIT: usize = 64 * 1024;
 
-/// A client for plain HTTP.
+/// A client.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pool: Pool<HttpConnector, Full<Bytes>>,
+    pool: Connections,
     timeout: Duration,
+    limit: usize,
 }
+
+#[derive(Clone, Debug)]
+enum Connections {
+    /// To programs of this machine or of this cluster.
+    Plain(Pool<HttpConnector, Full<Bytes>>),
+    /// To anybody.
+    Tls(Pool<HttpsConnector<HttpConnector>, Full<Bytes>>),
+}
+
+/// A header; a value that was marked as sensitive is never printed.
+pub type Header = (HeaderName, HeaderValue);
 
 /// An answer, whole.
 #[derive(Clone, Debug)]
@@ -46,13 +62,23 @@ pub enum HttpError {
 impl Client {
     /// A client that keeps connections for the next request.
     pub fn new(timeout: Duration) -> Self {
-        Self { pool: Pool::builder(TokioExecutor::new()).build_http(), timeout }
+        let pool = Connections::Plain(Pool::builder(TokioExecutor::new()).build_http());
+        Self { pool, timeout, limit: BODY_LIMIT }
+    }
+
+    /// A client of http and https that reads little, and follows no redirect. It trusts the certificates of the
+    /// machine (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others), and where there are none, Mozilla's.
+    pub fn to_strangers(timeout: Duration) -> Self {
+        let trusting = HttpsConnectorBuilder::new().with_native_roots();
+        let trusting = trusting.unwrap_or_else(|_| HttpsConnectorBuilder::new().with_webpki_roots());
+        let pool = Pool::builder(TokioExecutor::new()).build(trusting.https_or_http().enable_http1().build());
+        Self { pool: Connections::Tls(pool), timeout, limit: STRANGERS_LIMIT }
     }
 
     /// A client that opens a connection for each request, as a kubelet's probe does.
     pub fn without_reuse(timeout: Duration) -> Self {
         let pool = Pool::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
-        Self { pool, timeout }
+        Self { pool: Connections::Plain(pool), timeout, limit: BODY_LIMIT }
     }
 
     /// Gets `uri`.
@@ -60,7 +86,7 @@ impl Client {
     /// # Errors
     /// Where no answer comes in time.
     pub async fn get(&self, uri: &str) -> Result<Answer, HttpError> {
-        self.send(Method::GET, uri, None).await
+        self.send(Method::GET, uri, None, None).await
     }
 
     /// Posts JSON to `uri`.
@@ -68,21 +94,46 @@ impl Client {
     /// # Errors
     /// Where no answer comes in time.
     pub async fn post(&self, uri: &str, json: String) -> Result<Answer, HttpError> {
-        self.send(Method::POST, uri, Some(json)).await
+        self.send(Method::POST, uri, Some(json), None).await
     }
 
-    async fn send(&self, method: Method, uri: &str, json: Option<String>) -> Result<Answer, HttpError> {
+    /// Posts JSON to `uri` with one more header.
+    ///
+    /// # Errors
+    /// Where no answer comes in time.
+    pub async fn post_with(
+        &self,
+        uri: &str,
+        json: String,
+        proof: Option<Header>,
+    ) -> Result<Answer, HttpError> {
+        self.send(Method::POST, uri, Some(json), proof).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        uri: &str,
+        json: Option<String>,
+        proof: Option<Header>,
+    ) -> Result<Answer, HttpError> {
         let address: Uri = uri.parse().map_err(|_| HttpError::Address(uri.to_owned()))?;
         let mut request = Request::builder().method(method).uri(address);
+        if let Some((name, value)) = proof {
+            request = request.header(name, value);
+        }
         if json.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let body = Full::new(Bytes::from(json.unwrap_or_default()));
         let request = request.body(body).map_err(|_| HttpError::Address(uri.to_owned()))?;
         let answer = async {
-            let response = self.pool.request(request).await.map_err(|error| connection(&error))?;
-            let (parts, body) = response.into_parts();
-            let body = Limited::new(body, BODY_LIMIT).collect().await;
+            let response = match &self.pool {
+                Connections::Plain(pool) => pool.request(request).await,
+                Connections::Tls(pool) => pool.request(request).await,
+            };
+            let (parts, body) = response.map_err(|error| connection(&error))?.into_parts();
+            let body = Limited::new(body, self.limit).collect().await;
             let body = body.map_err(|error| HttpError::Connection(error.to_string()))?;
             Ok(Answer { status: parts.status, body: body.to_bytes() })
         };

@@ -83,7 +83,7 @@ pub async fn replay(spec: Spec, ticks: &[RecordedTick]) -> (String, Ending) {
         "{:>6}  {:>6}  {:>14}  {:>16}  {:>9}  verdict\n",
         "tick", "weight", "candidate", "stable", "e-value"
     );
-    let mut world = World::new(spec);
+    let mut world = World::new(spec.on_paper());
     world.begin().await;
     for tick in ticks {
         let weight = world.weight();

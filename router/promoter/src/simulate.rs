@@ -62,6 +62,7 @@ impl SimulateArgs {
     pub fn run(self) -> Result<String, FileError> {
         let Self { spec, rps, stable_errors, canary_errors, releases, within, seed } = self;
         let spec: Spec = spec.map(|path| yaml::read(&path)).transpose()?.unwrap_or_default();
+        let spec = spec.on_paper();
         let stable = stable_errors.fraction();
         let candidates = match canary_errors {
             Some(share) => vec![stable, share.fraction()],

@@ -31,6 +31,7 @@ pub struct Event {
 
 /// The kinds of events; on Kubernetes, the reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum EventReason {
     /// The workload's first rollout has finished: releases are judged from now on.
     Initialized,
@@ -58,4 +59,6 @@ pub enum EventReason {
     WeightLowered,
     /// Replicas of a candidate were found that no release knows.
     StrayCandidate,
+    /// Somebody else had changed what only the promoter changes; it was put back.
+    DriftRepaired,
 }

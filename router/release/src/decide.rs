@@ -3,9 +3,12 @@
 mod counting;
 mod desired;
 mod holds;
+mod permit;
 mod promote;
 mod roll_back;
 mod steps;
+
+pub(crate) use holds::later;
 
 use crate::{
     Action, Cause, CauseReason, Event, EventReason, Judgement, Observation, Phase, Release, Rollback, Spec,

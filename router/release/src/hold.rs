@@ -50,6 +50,10 @@ pub enum HoldReason {
     Paused,
     /// A person set the weight by hand.
     ManualWeight,
+    /// No release window is open.
+    OutsideWindow,
+    /// A gate has not said yes.
+    AwaitingGate,
     /// The candidate got no request.
     NoTraffic,
     /// The candidate got too few requests to tell.

@@ -5,6 +5,7 @@ mod counts;
 mod decide;
 mod duration;
 mod evidence;
+mod gate;
 mod hold;
 mod observation;
 mod prometheus;
@@ -16,12 +17,14 @@ mod spec;
 mod status;
 mod verb;
 mod verdict;
+mod window;
 
 pub use action::{Action, Event, EventReason};
 pub use counts::{Counts, Tally};
 pub use decide::{Decision, decide};
 pub use duration::{Duration, InvalidDuration};
 pub use evidence::{Evidence, RATIO_NULL, RATIOS, TICK_LIMIT};
+pub use gate::{Gate, GateAnswer, GateReport, InvalidUrl, Notification, Question, SecretHeader, Url};
 pub use hold::{Hold, HoldReason, OnDeadline};
 pub use observation::{Fleet, Observation, Routing, Sample, Trip, Window};
 pub use prometheus::{Prometheus, Queries};
@@ -36,3 +39,4 @@ pub use verdict::{
     FAIL_FAST_ERRORS, FAIL_FAST_SHARE, Judgement, LINE_REQUESTS, judge, requests_needed, required_requests,
     tolerated,
 };
+pub use window::{InvalidWindow, ReleaseWindow};

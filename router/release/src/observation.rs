@@ -1,6 +1,6 @@
 //! What the platform sees at one moment.
 
-use crate::{Counts, Revision, Route};
+use crate::{Counts, GateReport, Revision, Route};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,8 @@ pub struct Observation {
     pub routing: Routing,
     /// The counts that arrived since the last decision, if it was time for some.
     pub sample: Option<Sample>,
+    /// What the gates have answered; those to other questions than the present one do not matter.
+    pub gates: Vec<GateReport>,
 }
 
 /// The replicas of one revision.

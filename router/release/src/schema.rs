@@ -1,6 +1,6 @@
 //! How the types that are written as text look to those who check objects before this crate reads them.
 
-use crate::{Cause, Duration, Phase, Promotion, Release, Rollback, Stage};
+use crate::{Cause, Duration, Phase, Promotion, Release, Rollback, Stage, Url};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
@@ -39,6 +39,20 @@ impl JsonSchema for Duration {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$", "maxLength": 28})
+    }
+}
+
+impl JsonSchema for Url {
+    fn schema_name() -> Cow<'static, str> {
+        "Url".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^https?://[^@/?#]+([/?][^#]*)?$", "maxLength": 2048})
     }
 }
 

@@ -100,6 +100,7 @@ impl World {
             candidate: None,
             routing: Routing { routers: 1, ..Routing::default() },
             sample: None,
+            gates: Vec::new(),
         };
         let mut world =
             Self { status: Status::new(now), seen, now, ticks: 0, total: Counts::default(), owed: 0.0 };

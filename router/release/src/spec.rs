@@ -1,8 +1,11 @@
 //! What the user asks of a release.
 
-use crate::{Duration, OnDeadline, Prometheus};
+use crate::{Duration, Gate, Notification, OnDeadline, Prometheus, ReleaseWindow};
 use serde::{Deserialize, Serialize};
 use split::Weight;
+
+/// The most windows, gates or notifications.
+const MAX_LIST: usize = 10;
 
 /// How a release of one workload is to go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +25,15 @@ pub struct Spec {
     pub deadlines: Deadlines,
     /// How many restarts of a candidate that had been ready end the release.
     pub max_restarts: u32,
+    /// When releases may begin and go on; at any time where the list is empty. Going back is always possible.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<ReleaseWindow>,
+    /// Who must say yes before a release begins, before each further step and before the promotion.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
+    /// Who is told what happens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<Notification>,
 }
 
 /// How requests are shared.
@@ -153,6 +165,19 @@ pub enum InvalidSpec {
     /// A query that asks nothing.
     #[error("analysis.prometheus.queries: a query is empty; write all four, or leave the field out")]
     EmptyQuery,
+    /// A gate whose name is missing or is another one's too.
+    #[error(
+        "gates[{index}].name: `{name}` is not a name of its own; write 1 to 63 characters that no other gate has"
+    )]
+    GateName {
+        /// Which gate.
+        index: usize,
+        /// Its name.
+        name: String,
+    },
+    /// More of something than anybody could mean.
+    #[error("{0}: {1} are too many; write at most {MAX_LIST}")]
+    TooMany(&'static str, usize),
     /// A deadline that would promote without evidence.
     #[error("deadlines.onHold: no data is never a pass; write Hold or Abort")]
     OnHold,
@@ -164,6 +189,12 @@ impl Spec {
     /// The step at `index`, or the last one where the spec has become shorter since.
     pub fn step(&self, index: usize) -> Step {
         self.steps.get(index).or(self.steps.last()).copied().unwrap_or(Step::of(Weight::FULL))
+    }
+
+    /// The same for candidates that exist on paper only: nobody is asked, and no time is the wrong one.
+    #[must_use]
+    pub fn on_paper(self) -> Self {
+        Self { windows: Vec::new(), gates: Vec::new(), notifications: Vec::new(), ..self }
     }
 
     /// The number of the last step, counted from 0.
@@ -185,7 +216,33 @@ impl Spec {
         }
         self.analysis.check()?;
         self.deadlines.check()?;
+        self.check_others()?;
         Ok(self)
+    }
+}
+
+impl Spec {
+    fn check_others(&self) -> Result<(), InvalidSpec> {
+        let lengths = [
+            ("windows", self.windows.len()),
+            ("gates", self.gates.len()),
+            ("notifications", self.notifications.len()),
+        ];
+        if let Some((field, length)) = lengths.into_iter().find(|(_, length)| *length > MAX_LIST) {
+            return Err(InvalidSpec::TooMany(field, length));
+        }
+        for (index, Gate { name, timeout, interval, .. }) in self.gates.iter().enumerate() {
+            let taken = self.gates.iter().take(index).any(|other| other.name == *name);
+            if taken || !(1..=63).contains(&name.len()) {
+                return Err(InvalidSpec::GateName { index, name: name.clone() });
+            }
+            for (field, span) in [("gates.timeout", timeout), ("gates.interval", interval)] {
+                if span.is_zero() {
+                    return Err(InvalidSpec::ZeroDuration(field));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -198,6 +255,9 @@ impl Default for Spec {
             bake: Duration::ZERO,
             deadlines: Deadlines::default(),
             max_restarts: 3,
+            windows: Vec::new(),
+            gates: Vec::new(),
+            notifications: Vec::new(),
         }
     }
 }
@@ -299,20 +359,38 @@ struct Written {
     deadlines: Deadlines,
     #[serde(default = "default_max_restarts")]
     max_restarts: u32,
+    #[serde(default)]
+    windows: Vec<ReleaseWindow>,
+    #[serde(default)]
+    gates: Vec<Gate>,
+    #[serde(default)]
+    notifications: Vec<Notification>,
 }
 
 impl TryFrom<Written> for Spec {
     type Error = InvalidSpec;
 
     fn try_from(written: Written) -> Result<Self, Self::Error> {
-        let Written { mode, mut steps, analysis, bake, deadlines, max_restarts } = written;
+        let Written {
+            mode,
+            mut steps,
+            analysis,
+            bake,
+            deadlines,
+            max_restarts,
+            windows,
+            gates,
+            notifications,
+        } = written;
         match steps.last() {
             None => return Err(InvalidSpec::NoSteps),
             // As with Argo Rollouts, the way to all requests is implied.
             Some(last) if last.weight < Weight::FULL => steps.push(Step::of(Weight::FULL)),
             Some(_) => {}
         }
-        Self { mode, steps, analysis, bake, deadlines, max_restarts }.check()
+        let spec =
+            Self { mode, steps, analysis, bake, deadlines, max_restarts, windows, gates, notifications };
+        spec.check()
     }
 }
 
@@ -368,6 +446,17 @@ mod tests {
             (r#"{"analysis": {"latencyBound": "0s"}}"#, "analysis.latencyBound"),
             (r#"{"deadlines": {"hold": "0s"}}"#, "deadlines.hold"),
             (r#"{"deadlines": {"onHold": "Proceed"}}"#, "deadlines.onHold: no data is never a pass"),
+            (r#"{"windows": [{"schedule": "9 am", "duration": "1h"}]}"#, "schedule: `9 am` is not a cron"),
+            (r#"{"gates": [{"name": "qa", "url": "qa.example"}]}"#, "`qa.example` is not an address"),
+            (
+                r#"{"gates": [{"name": "qa", "url": "http://a"}, {"name": "qa", "url": "http://b"}]}"#,
+                "gates[1].name: `qa` is not a name of its own",
+            ),
+            (
+                r#"{"gates": [{"name": "qa", "url": "http://a", "timeout": "0s"}]}"#,
+                "gates.timeout: 0s leaves",
+            ),
+            (r#"{"notifications": [{"url": "http://a", "events": ["Lunch"]}]}"#, "unknown variant `Lunch`"),
             (r#"{"stepz": []}"#, "unknown field `stepz`"),
         ] {
             let error = refused(json);

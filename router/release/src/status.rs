@@ -119,6 +119,9 @@ pub struct Release {
     pub candidate: Revision,
     /// When the release began.
     pub started: Timestamp,
+    /// Whether it was let begin: no window and no gate keeps it from its first step any more.
+    #[serde(default = "admitted")]
+    pub admitted: bool,
     /// The step, counted from 0.
     pub step: usize,
     /// What speaks against the candidate.
@@ -335,11 +338,12 @@ impl Phase {
 // === impl Release ===
 
 impl Release {
-    /// A release that begins now.
+    /// A release that begins now, as soon as it is let.
     pub fn new(candidate: Revision, now: Timestamp) -> Self {
         Self {
             candidate,
             started: now,
+            admitted: false,
             step: 0,
             evidence: Evidence::default(),
             total: Counts::default(),
@@ -366,4 +370,9 @@ impl Cause {
     pub fn new(reason: CauseReason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
+}
+
+/// A status that says nothing is older than windows and gates.
+fn admitted() -> bool {
+    true
 }

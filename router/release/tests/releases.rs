@@ -11,7 +11,10 @@
 mod common;
 
 use common::{Crash, World};
-use release::{CauseReason, EventReason, Outcome, Phase, Trip, Verb};
+use jiff::Timestamp;
+use release::{
+    CauseReason, EventReason, GateAnswer, GateReport, OnDeadline, Outcome, Phase, Question, Spec, Trip, Verb,
+};
 use split::Weight;
 
 fn world() -> World {
@@ -314,4 +317,186 @@ impl World {
         });
         self.say(verb);
     }
+}
+
+/// Open from 00:10 to 00:11 and from 12:00 to 12:10; the world begins at 00:00.
+fn with_windows() -> World {
+    let windows =
+        r#"[{"schedule": "10 0 * * *", "duration": "1m"}, {"schedule": "0 12 * * *", "duration": "10m"}]"#;
+    World::new(Spec { windows: serde_json::from_str(windows).unwrap(), ..World::quick() })
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+#[test]
+fn outside_of_its_windows_a_release_does_not_begin_and_says_until_when() {
+    let mut world = with_windows();
+    world.release("v2");
+    world.turns(30);
+    let hold = world.status.hold.clone().unwrap();
+    assert_eq!((world.phase(), world.hold().as_str()), ("Progressing", "OutsideWindow"));
+    assert_eq!((hold.deadline, hold.then), (at("1970-01-01T00:10:00Z"), OnDeadline::Proceed));
+    assert!(hold.message.contains("`10 0 * * *` in UTC for 1m"), "{}", hold.message);
+    assert!(world.candidate.is_none(), "not one replica was started");
+    world.now = at("1970-01-01T00:10:00Z");
+    world.until(60, World::at_rest);
+    assert_eq!(world.stable.revision, "v2");
+}
+
+#[test]
+fn a_window_that_closes_keeps_the_weight_judges_on_and_never_keeps_a_bad_candidate() {
+    for (errors, ending) in [(5, "v2"), (500, "v1")] {
+        let mut world = with_windows();
+        world.requests = 20;
+        world.release("v2");
+        world.now = at("1970-01-01T00:10:00Z");
+        world.until(300, |world| world.hold() == "OutsideWindow");
+        let weight = world.weight_in_use();
+        assert!(!weight.is_zero(), "it had begun");
+        world.turns(100);
+        assert_eq!((world.hold().as_str(), world.weight_in_use()), ("OutsideWindow", weight));
+        world.requests = 1_000;
+        world.errors.1 = errors;
+        if errors > 5 {
+            world.until(20, World::at_rest);
+            assert!(world.now < at("1970-01-01T12:00:00Z"));
+        }
+        world.now = at("1970-01-01T12:00:00Z");
+        world.until(300, World::at_rest);
+        assert_eq!(world.stable.revision, ending);
+    }
+}
+
+#[test]
+fn a_person_may_go_on_outside_of_every_window() {
+    let mut world = with_windows();
+    world.release("v2");
+    world.until(5, |world| world.hold() == "OutsideWindow");
+    world.say(Verb::Promote { full: false });
+    world.until(60, |world| world.hold() == "OutsideWindow" && !world.weight_in_use().is_zero());
+    world.say(Verb::Promote { full: true });
+    world.until(60, World::at_rest);
+    assert_eq!(world.stable.revision, "v2");
+    assert!(world.now < at("1970-01-01T00:10:00Z"));
+}
+
+fn with_gates(on_hold: &str) -> World {
+    let gates = r#"[{"name": "qa", "url": "http://qa"}, {"name": "ops", "url": "http://ops"}]"#;
+    let mut spec = Spec { gates: serde_json::from_str(gates).unwrap(), ..World::quick() };
+    spec.deadlines.on_hold = serde_json::from_str(on_hold).unwrap();
+    World::new(spec)
+}
+
+fn answer(world: &mut World, gate: &str, step: usize, answer: GateAnswer) {
+    let question = Question::of(world.status.release().unwrap(), step);
+    world.gates.push(GateReport { gate: gate.to_owned(), question, answer });
+}
+
+#[test]
+fn every_gate_must_say_yes_before_each_step_and_before_the_promotion() {
+    let mut world = with_gates(r#""Hold""#);
+    world.release("v2");
+    for step in 0..=3 {
+        world.until(60, |world| world.hold() == "AwaitingGate");
+        assert_eq!(world.candidate.is_some(), step > 0, "nothing is started before the gates said yes");
+        assert!(world.status.hold.as_ref().unwrap().message.contains("qa is being asked"));
+        answer(&mut world, "ops", step, GateAnswer::Yes);
+        answer(&mut world, "qa", step, GateAnswer::No("tests run".to_owned()));
+        world.turns(3);
+        let message = world.status.hold.clone().unwrap().message;
+        assert_eq!(message, "qa says no: tests run; promote goes on without");
+        world.gates.pop();
+        answer(&mut world, "qa", step, GateAnswer::Yes);
+        world.turns(1);
+        assert!(world.hold() != "AwaitingGate" || step == 3);
+    }
+    world.until(60, World::at_rest);
+    assert_eq!(world.stable.revision, "v2");
+}
+
+#[test]
+fn the_yes_to_another_candidate_does_not_count() {
+    let mut world = with_gates(r#""Hold""#);
+    world.release("v2");
+    world.until(5, |world| world.hold() == "AwaitingGate");
+    answer(&mut world, "ops", 0, GateAnswer::Yes);
+    answer(&mut world, "qa", 0, GateAnswer::Yes);
+    world.release("v3");
+    world.until(20, |world| world.status.release().is_some_and(|release| release.candidate.as_str() == "v3"));
+    world.until(5, |world| world.hold() == "AwaitingGate");
+    world.turns(10);
+    assert_eq!(world.hold(), "AwaitingGate");
+}
+
+#[test]
+fn a_gate_that_stays_silent_ends_the_release_at_the_deadline_where_the_spec_says_so() {
+    let silent = |world: &mut World| {
+        world.release("v2");
+        world.until(5, |world| world.hold() == "AwaitingGate");
+        answer(world, "ops", 0, GateAnswer::None("connection refused".to_owned()));
+        world.turns(590);
+        assert_eq!(world.hold(), "AwaitingGate");
+        world.turns(60);
+    };
+    let mut world = with_gates(r#""Abort""#);
+    silent(&mut world);
+    assert_eq!((world.phase(), cause(&world)), ("Failed", CauseReason::HoldDeadlineExceeded));
+    let mut world = with_gates(r#""Hold""#);
+    silent(&mut world);
+    let hold = world.status.hold.clone().unwrap();
+    assert!(hold.overdue(world.now) && hold.message.contains("ops gives no answer: connection refused"));
+}
+
+fn with_steps(steps: &str) -> World {
+    World::new(Spec { steps: serde_json::from_str(steps).unwrap(), ..World::quick() })
+}
+
+#[test]
+fn a_step_may_pause_for_a_time_or_for_a_person() {
+    let mut world = with_steps(
+        r#"[{"weight": "5%", "pause": {"duration": "30s"}}, {"weight": "50%", "pause": {}}, {"weight": "100%"}]"#,
+    );
+    world.release("v2");
+    world.until(30, |world| world.hold() == "StepPause");
+    let hold = world.status.hold.clone().unwrap();
+    assert_eq!(hold.then, OnDeadline::Proceed);
+    world.until(60, |world| world.hold() == "Paused");
+    assert!(world.now >= hold.deadline, "not before its time");
+    let weight = world.weight_in_use();
+    world.turns(300);
+    assert_eq!((world.hold().as_str(), world.weight_in_use()), ("Paused", weight));
+    world.say(Verb::Resume);
+    world.until(60, World::at_rest);
+    assert_eq!(world.stable.revision, "v2");
+}
+
+#[test]
+fn a_step_may_have_other_replicas_and_ask_for_more_requests() {
+    let mut world =
+        with_steps(r#"[{"weight": "5%", "replicas": 3, "minRequests": 500}, {"weight": "100%"}]"#);
+    world.release("v2");
+    world.until(30, |world| world.hold() == "InsufficientSamples");
+    assert_eq!(world.candidate.as_ref().unwrap().wanted, 3, "5 % of 3 would be 1");
+    let hold = world.status.hold.clone().unwrap();
+    assert_eq!(hold.needed, Some(500));
+    world.until(60, |world| world.weight_in_use() == Weight::FULL);
+    let total = world.status.release().unwrap().total.canary.requests;
+    assert!(total >= 500, "{total} requests");
+}
+
+#[test]
+fn while_it_bakes_stable_is_one_weight_change_away() {
+    let mut spec = World::quick();
+    spec.bake = "2m".parse().unwrap();
+    let mut world = World::new(spec);
+    world.release("v2");
+    world.until(60, |world| world.weight_in_use() == Weight::FULL && world.hold() == "StepPause");
+    world.turns(60);
+    assert_eq!((world.hold().as_str(), world.stable.ready), ("StepPause", 3));
+    world.say(Verb::Abort);
+    world.until(20, World::at_rest);
+    assert_eq!(world.stable.revision, "v1");
+    assert_eq!(cause(&world), CauseReason::Aborted);
 }

@@ -4,6 +4,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use release::Duration;
 use split::Weight;
+use std::path::PathBuf;
 
 /// Shows and steers gradual releases.
 #[derive(Debug, Parser)]
@@ -12,18 +13,43 @@ use split::Weight;
     version,
     after_help = "Exit status:\n  0   done, or what was waited for has come\n  1   something else has come, or the verb makes \
                   no sense now\n  2   what was waited for did not come in time\n  64  the command line makes no sense\n  \
-                  69  the promoter cannot be reached"
+                  69  the promoter or the API server cannot be reached, or does not answer"
 )]
 pub struct Args {
-    /// The promoter's address.
-    #[arg(long, short, env = "HUIDU_SERVER", default_value = "http://127.0.0.1:8090", global = true)]
-    pub server: String,
+    /// Where the canaries are.
+    #[command(flatten)]
+    pub target: Target,
     /// How the answer is printed.
     #[arg(long, short, value_enum, default_value_t = Output::Table, global = true)]
     pub output: Output,
     /// What to do.
     #[command(subcommand)]
     pub(super) verb: VerbArgs,
+}
+
+/// Where the canaries are. Nothing said: in the cluster of the kubeconfig, as for kubectl, or where there is none, with
+/// a promoter at `http://127.0.0.1:8090`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Target {
+    /// The address of a promoter that runs without a cluster, such as http://127.0.0.1:8090.
+    #[arg(long, short, env = "HUIDU_SERVER", global = true, value_name = "URL",
+        conflicts_with_all = ["kubeconfig", "context", "namespace", "all_namespaces"])]
+    pub server: Option<String>,
+    /// The kubeconfig; by default the files of KUBECONFIG, or ~/.kube/config.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig; by default its current one.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The namespace; by default that of the context.
+    #[arg(long, short, global = true, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// All namespaces.
+    #[arg(long, short = 'A', global = true, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+    /// How long one answer of the API server or of the promoter may take.
+    #[arg(long, global = true, value_name = "DURATION", default_value = "15s")]
+    pub request_timeout: Duration,
 }
 
 /// How an answer is printed.
@@ -107,4 +133,14 @@ pub(super) struct StatusArgs {
     /// How long to wait at most, such as 5m.
     #[arg(long, requires = "wait")]
     pub(super) timeout: Option<Duration>,
+}
+
+// === impl Target ===
+
+impl Target {
+    /// Whether a flag says that a cluster is meant.
+    pub(super) fn names_a_cluster(&self) -> bool {
+        let Self { server: _, kubeconfig, context, namespace, all_namespaces, request_timeout: _ } = self;
+        kubeconfig.is_some() || context.is_some() || namespace.is_some() || *all_namespaces
+    }
 }

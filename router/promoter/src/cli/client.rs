@@ -1,76 +1,133 @@
-//! The promoter's interface, seen from outside.
+//! Where the canaries are: with a promoter on this machine, or in a cluster. Everything else is the same for both.
 
+mod cluster;
+mod machine;
+
+use super::args::Target;
 use super::{Failure, choose};
-use crate::api::Problem;
-use crate::canary::{Canary, CanaryList};
-use crate::http;
+use crate::canary::{Canary, Metadata};
+use cluster::Cluster;
+use machine::Machine;
 use release::Verb;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::time::Duration;
+use std::path::Path;
+use std::{env, io};
+use tokio::time;
 
-/// A verb is remembered on disk before it is answered, so it may take a moment.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) use cluster::Changes;
 
-/// A promoter.
-#[derive(Debug)]
-pub(super) struct Client {
-    server: String,
-    http: http::Client,
+/// Where a promoter on this machine listens, if nothing else is said.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8090";
+/// The pause between two questions.
+const PERIOD: time::Duration = time::Duration::from_millis(500);
+
+/// A canary.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// What is known of it.
+    pub(super) canary: Canary,
+    /// The object as it is kept, for `-o json` and `-o yaml`.
+    pub(super) object: Value,
+}
+
+/// Whom to ask.
+pub(super) enum Client {
+    Machine(Machine),
+    Cluster(Cluster),
+}
+
+/// A canary again and again, each time with what has changed since.
+pub(super) enum Feed<'a> {
+    Asked(&'a Client, Option<String>),
+    Watched(Box<Changes>),
+}
+
+// === impl Found ===
+
+impl Found {
+    fn of(canary: Canary) -> Result<Self, Failure> {
+        let object = serde_json::to_value(&canary).map_err(io::Error::from)?;
+        Ok(Self { canary, object })
+    }
 }
 
 // === impl Client ===
 
 impl Client {
-    pub(super) fn new(server: &str) -> Self {
-        let server = server.trim_end_matches('/');
-        let server = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
-        Self { server, http: http::Client::new(TIMEOUT) }
+    /// Follows the command line; where it says nothing, the kubeconfig, and where there is none, this machine.
+    pub(super) async fn new(target: &Target) -> Result<Self, Failure> {
+        let patience = target.request_timeout.get();
+        Ok(match &target.server {
+            Some(server) => Self::Machine(Machine::new(server, patience)),
+            None if target.names_a_cluster() || has_cluster() => {
+                Self::Cluster(Cluster::connect(target).await?)
+            }
+            None => Self::Machine(Machine::new(DEFAULT_SERVER, patience)),
+        })
     }
 
     /// All canaries.
-    pub(super) async fn list(&self) -> Result<CanaryList, Failure> {
-        let uri = format!("{}/canaries", self.server);
-        self.read(&uri, self.http.get(&uri).await)
+    pub(super) async fn list(&self) -> Result<Vec<Found>, Failure> {
+        match self {
+            Self::Machine(machine) => machine.list().await,
+            Self::Cluster(cluster) => cluster.list().await,
+        }
     }
 
     /// The canary of this name, or the only one.
-    pub(super) async fn find(&self, name: Option<&str>) -> Result<Canary, Failure> {
+    pub(super) async fn find(&self, name: Option<&str>) -> Result<Found, Failure> {
         choose(self.list().await?, name)
     }
 
     /// Says a verb; the canary after it.
-    pub(super) async fn say(&self, name: &str, verb: Verb) -> Result<Canary, Failure> {
-        let unprintable = |error: serde_json::Error| Failure::Otherwise(error.to_string());
-        let mut arguments = serde_json::to_value(verb).map_err(unprintable)?;
-        let path = arguments.as_object_mut().and_then(|arguments| arguments.remove("verb"));
-        let path = path.as_ref().and_then(Value::as_str).unwrap_or_default();
-        let uri = format!("{}/canaries/{name}/{path}", self.server);
-        self.read(&uri, self.http.post(&uri, arguments.to_string()).await)
+    pub(super) async fn say(&self, canary: &Metadata, verb: Verb) -> Result<Found, Failure> {
+        match self {
+            Self::Machine(machine) => machine.say(&canary.name, verb).await,
+            Self::Cluster(cluster) => cluster.say(canary, verb).await,
+        }
     }
 
-    fn read<T: DeserializeOwned>(
-        &self,
-        uri: &str,
-        answer: Result<http::Answer, http::HttpError>,
-    ) -> Result<T, Failure> {
-        let answer = answer.map_err(|error| {
-            Failure::Unavailable(format!(
-                "cannot reach the promoter at {}: {error}; is it running? (--server)",
-                self.server
-            ))
-        })?;
-        if answer.status.is_success() {
-            return serde_json::from_slice(&answer.body).map_err(|error| {
-                Failure::Unavailable(format!(
-                    "{uri}: this is not the answer of a promoter ({error}); check --server"
-                ))
-            });
-        }
-        let problem = serde_json::from_slice::<Problem>(&answer.body);
-        Err(match problem {
-            Ok(Problem { error, remedy }) => Failure::Otherwise(format!("{error}; {remedy}")),
-            Err(_) => Failure::Unavailable(format!("{uri}: answered {}; check --server", answer.status)),
+    /// The canary of this name, or the only one, as it changes.
+    pub(super) async fn follow(&self, name: Option<String>) -> Result<Feed<'_>, Failure> {
+        Ok(match self {
+            Self::Machine(_) => Feed::Asked(self, name),
+            Self::Cluster(cluster) => {
+                Feed::Watched(Box::new(cluster.changes(self.find(name.as_deref()).await?)))
+            }
         })
     }
+
+    /// Whether the promoter had seen what is asked of the workload now. On one machine a question makes it look.
+    pub(super) async fn is_current(&self, found: &Found) -> Result<bool, Failure> {
+        match self {
+            Self::Machine(_) => Ok(true),
+            Self::Cluster(cluster) => cluster.is_current(found).await,
+        }
+    }
+}
+
+// === impl Feed ===
+
+impl Feed<'_> {
+    /// The canary as it is now, at once where it has changed, and otherwise after a moment.
+    pub(super) async fn next(&mut self) -> Result<Found, Failure> {
+        match self {
+            Self::Asked(client, name) => client.find(name.as_deref()).await,
+            Self::Watched(changes) => changes.next(PERIOD).await,
+        }
+    }
+
+    /// The pause before the next question, where one is asked.
+    pub(super) async fn pause(&self) {
+        if matches!(self, Self::Asked(..)) {
+            time::sleep(PERIOD).await;
+        }
+    }
+}
+
+/// Whether something says which cluster is meant: a kubeconfig as kubectl looks for it, or a pod's own account.
+fn has_cluster() -> bool {
+    let said = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let at_home = env::home_dir().is_some_and(|home| home.join(Path::new(".kube/config")).exists());
+    said("KUBECONFIG") || at_home || said("KUBERNETES_SERVICE_HOST")
 }

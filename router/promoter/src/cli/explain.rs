@@ -6,6 +6,7 @@ use release::{
     Analysis, Counts, FAIL_FAST_ERRORS, FAIL_FAST_SHARE, LINE_REQUESTS, Phase, RATIOS, Release, Spec, Tally,
     Tick, requests_needed,
 };
+use serde_json::Value;
 use std::fmt::Write as _;
 
 /// How many ticks ahead are looked for what would fail the candidate.
@@ -39,6 +40,17 @@ pub(super) fn text(canary: &Canary) -> String {
     text += &format!("\nRules, in this order\n{}", indent(&rules(&canary.spec, release, tick)));
     text += &format!("\nWhat would change it\n{}", indent(&outlook(&canary.spec, release, tick)));
     text
+}
+
+/// Where the counts come from, where the object says so.
+pub(super) fn counting(object: &Value) -> String {
+    let counting = &object["status"]["counting"];
+    let Some(by) = counting["by"].as_str() else { return String::new() };
+    let queries = counting["queries"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    format!(
+        "\nCounted by\n{}",
+        indent(&std::iter::once(by).chain(queries).map(|line| format!("{line}\n")).collect::<String>())
+    )
 }
 
 fn verdict(canary: &Canary, tick: Option<&Tick>) -> String {

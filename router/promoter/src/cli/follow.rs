@@ -1,7 +1,7 @@
 //! Showing a release as it changes, and waiting for its end.
 
 use super::args::{Goal, Output};
-use super::client::Client;
+use super::client::{Client, Found};
 use super::status;
 use super::style::{self, Style};
 use super::{Failure, print};
@@ -11,10 +11,8 @@ use release::{Duration, Outcome, Phase};
 use std::io::{self, IsTerminal as _, Write as _};
 use tokio::time::{self, Instant};
 
-/// The pause between two looks.
-const PERIOD: time::Duration = time::Duration::from_millis(500);
-/// How often in a row a promoter may not answer; it may be restarting.
-const SILENCE_LIMIT: u32 = 20;
+/// How long nobody may answer; a promoter or an API server may be restarting.
+const SILENCE_LIMIT: Duration = Duration::from_secs(15);
 
 /// What is shown and waited for.
 #[derive(Clone, Copy, Debug)]
@@ -34,38 +32,47 @@ struct Shown {
 
 /// Follows a release until its goal is reached, for ever where there is none.
 pub(super) async fn follow(client: &Client, name: Option<String>, settings: Settings) -> Result<(), Failure> {
-    let began = Instant::now();
     let mut shown = Shown { settings, lines: 0, last: String::new() };
-    let (mut silence, mut waits_for) = (0, String::new());
-    loop {
-        match client.find(name.as_deref()).await {
-            Ok(canary) => {
-                silence = 0;
-                shown.show(&canary)?;
-                waits_for = line(&canary);
-                if let Some(reached) = settings.wait.and_then(|goal| reached(goal, &canary)) {
-                    return finish(settings, &canary, reached);
+    let mut waits_for = "nothing is known yet".to_owned();
+    let followed = async {
+        let mut feed = client.follow(name).await?;
+        // Who waits may have begun before the promoter.
+        let mut heard = settings.wait.is_some().then(Instant::now);
+        loop {
+            match feed.next().await {
+                Ok(found) => {
+                    heard = Some(Instant::now());
+                    shown.show(&found)?;
+                    waits_for = line(&found.canary);
+                    let reached = settings.wait.and_then(|goal| reached(goal, &found.canary));
+                    if let Some(reached) = reached
+                        && client.is_current(&found).await?
+                    {
+                        return finish(settings, &found, reached);
+                    }
                 }
-            }
-            Err(failure @ Failure::Unavailable(_)) => {
-                silence += 1;
-                if silence > SILENCE_LIMIT || (waits_for.is_empty() && settings.wait.is_none()) {
-                    return Err(failure);
+                Err(failure @ Failure::Unavailable(_)) => {
+                    if heard.is_none_or(|heard| heard.elapsed() >= SILENCE_LIMIT.get()) {
+                        return Err(failure);
+                    }
                 }
+                Err(failure) => return Err(failure),
             }
-            Err(failure) => return Err(failure),
+            feed.pause().await;
         }
-        if let Some(timeout) = settings.timeout.filter(|timeout| began.elapsed() >= timeout.get()) {
-            return Err(Failure::Timeout(format!("not within {timeout}: {waits_for}")));
-        }
-        time::sleep(PERIOD).await;
+    };
+    let Some(limit) = settings.timeout else { return followed.await };
+    match time::timeout(limit.get(), followed).await {
+        Ok(done) => done,
+        Err(_) => Err(Failure::Timeout(format!("not within {limit}: {waits_for}"))),
     }
 }
 
 // === impl Shown ===
 
 impl Shown {
-    fn show(&mut self, canary: &Canary) -> Result<(), Failure> {
+    fn show(&mut self, found: &Found) -> Result<(), Failure> {
+        let Found { canary, object } = found;
         if !self.settings.watch {
             return Ok(());
         }
@@ -75,12 +82,13 @@ impl Shown {
         }
         let line = match self.settings.output {
             Output::Table => line(canary),
-            Output::Json => serde_json::to_string(canary).map_err(io::Error::from)?,
-            Output::Yaml => format!("---\n{}", serde_saphyr::to_string(canary).map_err(io::Error::other)?),
+            Output::Json => serde_json::to_string(object).map_err(io::Error::from)?,
+            Output::Yaml => format!("---\n{}", serde_saphyr::to_string(object).map_err(io::Error::other)?),
         };
         if line != self.last {
+            let now = Timestamp::now();
             match self.settings.output {
-                Output::Table => writeln!(out, "{:.0} {line}", Timestamp::now())?,
+                Output::Table => writeln!(out, "{now:.0} {line}{}", requests(canary, now))?,
                 Output::Json | Output::Yaml => writeln!(out, "{line}")?,
             }
             out.flush()?;
@@ -127,7 +135,15 @@ fn line(canary: &Canary) -> String {
         }
         _ => {}
     }
+    parts.extend(canary.status.conditions.iter().map(|note| format!("{}: {}", note.reason, note.message)));
     parts.join(", ")
+}
+
+/// What is needed and when it will have come; a line is not repeated for it alone.
+fn requests(canary: &Canary, now: Timestamp) -> String {
+    let hold = canary.status.release.hold.as_ref();
+    hold.and_then(|hold| status::progress(hold, now))
+        .map_or_else(String::new, |progress| format!(", {progress}"))
 }
 
 /// Whether the goal is reached, or can no longer be; none while it is open.
@@ -150,9 +166,10 @@ fn reached(goal: Goal, canary: &Canary) -> Option<bool> {
     }
 }
 
-fn finish(settings: Settings, canary: &Canary, reached: bool) -> Result<(), Failure> {
+fn finish(settings: Settings, found: &Found, reached: bool) -> Result<(), Failure> {
+    let Found { canary, object } = found;
     if !settings.watch {
-        print(settings.output, canary, || line(canary) + "\n")?;
+        print(settings.output, object, || line(canary) + "\n")?;
     }
     if reached {
         Ok(())

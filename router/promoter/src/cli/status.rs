@@ -1,26 +1,28 @@
 //! Where a release is, for people.
 
 use super::style::{Style, Tone, columns, span};
-use crate::canary::{Canary, Condition, ReplicaView};
+use crate::canary::{Canary, Condition, Metadata, ReplicaView};
 use jiff::Timestamp;
-use release::{Hold, OnDeadline, Outcome, Phase, Release, Revision, Tally};
+use release::{Hold, Mode, OnDeadline, Outcome, Phase, Release, Revision, Tally};
 use std::fmt::Write as _;
 
 /// The columns of the bar that shows the weight.
 const BAR: usize = 20;
 
 /// One line for each canary.
-pub(super) fn list(items: &[Canary]) -> String {
-    if items.is_empty() {
-        return "No canaries found.\n".to_owned();
-    }
-    let mut rows = vec![["NAME", "PHASE", "STEP", "WEIGHT", "WAITS FOR"].map(str::to_owned)];
-    rows.extend(items.iter().map(|canary| {
-        let status = &canary.status.release;
+pub(super) fn list<'a>(items: impl Iterator<Item = &'a Canary>) -> String {
+    let mut rows = vec![["NAMESPACE", "NAME", "PHASE", "STEP", "WEIGHT", "WAITS FOR"].map(str::to_owned)];
+    rows.extend(items.map(|canary| {
+        let (status, Metadata { name, namespace }) = (&canary.status.release, &canary.metadata);
         let waits = status.hold.as_ref().map_or_else(String::new, |hold| hold.reason.to_string());
-        [canary.metadata.name.clone(), phase(canary), step(canary), status.route.weight.to_string(), waits]
+        let weight = status.route.weight.to_string();
+        let namespace = namespace.clone().unwrap_or_else(|| "-".to_owned());
+        [namespace, name.clone(), phase(canary), step(canary), weight, waits]
     }));
-    columns(&rows)
+    match rows.len() {
+        1 => "No canaries found.\n".to_owned(),
+        _ => columns(&rows),
+    }
 }
 
 /// Everything about one canary.
@@ -78,6 +80,7 @@ fn head(canary: &Canary, now: Timestamp, style: Style) -> String {
         }
     };
     line("Name", &style.paint(Tone::Strong, &canary.metadata.name));
+    line("Namespace", canary.metadata.namespace.as_deref().unwrap_or_default());
     let (tone, sign) = tone(&status.phase);
     line("Phase", &style.paint(tone, &format!("{sign} {} for {}", phase(canary), span(status.since, now))));
     line("Step", &step(canary));
@@ -125,6 +128,9 @@ fn weight(canary: &Canary) -> String {
     // The smallest share is still a share.
     let filled = if route.weight.is_zero() { 0 } else { filled.max(1) };
     let bar: String = (0..BAR).map(|column| if column < filled { '█' } else { '░' }).collect();
+    if canary.spec.mode == Mode::Replicas {
+        return format!("{bar} {}, by the number of replicas", route.weight);
+    }
     let pending = routing.pending.len();
     let confirmed = usize::try_from(routing.routers).unwrap_or(usize::MAX).saturating_sub(pending);
     let confirmed = format!("confirmed by {confirmed} of {} routers", routing.routers);
@@ -218,7 +224,7 @@ fn tree(canary: &Canary, now: Timestamp, style: Style) -> String {
 fn leaf(branch: &str, replica: &ReplicaView, now: Timestamp, style: Style) -> [String; 6] {
     let status = if replica.ready {
         style.paint(Tone::Good, "✔ Ready")
-    } else if replica.pid.is_some() {
+    } else if replica.started.is_some() {
         style.paint(Tone::Busy, "◌ NotReady")
     } else {
         style.paint(Tone::Bad, "✖ NotRunning")

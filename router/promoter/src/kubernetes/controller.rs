@@ -6,7 +6,8 @@ use super::counting::{Ledger, order};
 use super::deletion::give_back;
 use super::gateway::HttpRoute;
 use super::object::{CanaryObject, Deployment, ReplicaSet, name_of};
-use super::platform::{TurnError, Workload, store};
+use super::outward::Outward;
+use super::platform::{TurnError, Workload, metadata, store};
 use super::prepare::{counting, prepare, source};
 use super::refusal::Refusal;
 use super::status::CanaryStatus;
@@ -14,7 +15,7 @@ use super::telling::Teller;
 use super::verb::listen;
 use crate::http;
 use crate::platform::turn;
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, PartialObjectMeta};
@@ -49,16 +50,22 @@ struct Context {
     recorder: Teller,
     http: http::Client,
     ledger: Ledger,
+    outward: Outward,
     /// The promoter's own Prometheus server.
     prometheus: Option<String>,
 }
 
-/// Looks at Canaries until the process ends.
-pub(super) async fn run(client: Client, namespace: Option<&str>, identity: &str, prometheus: Option<String>) {
+/// Looks at Canaries until the process ends; `answered` says when a gate has.
+pub(super) async fn run(
+    client: Client,
+    (namespace, identity): (Option<&str>, &str),
+    prometheus: Option<String>,
+    (outward, answered): (Outward, impl Stream<Item = ()> + Send + 'static),
+) {
     let reporter = Reporter { controller: "huidu-promoter".to_owned(), instance: Some(identity.to_owned()) };
     let recorder = Teller::new(client.clone(), reporter);
     let (http, ledger) = (http::Client::new(ROUTER_TIMEOUT), Ledger::default());
-    let context = Arc::new(Context { client: client.clone(), recorder, http, ledger, prometheus });
+    let context = Arc::new(Context { client: client.clone(), recorder, http, ledger, outward, prometheus });
     let controller = Controller::new(within::<CanaryObject>(&client, namespace), watcher::Config::default())
         .with_config(Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY));
     let known = controller.store();
@@ -90,7 +97,8 @@ pub(super) async fn run(client: Client, namespace: Option<&str>, identity: &str,
             watcher::Config::default(),
             move |object| of_pod(object.namespace(), object.name_any()),
         )
-        .run(reconcile, |_, error, _| on_error(error), context)
+        .reconcile_all_on(answered)
+        .run(reconcile, |object, error, context| on_error(&object, error, &context), context)
         .for_each(|done| async {
             // What a look itself says was logged where it happened.
             if let Err(error @ kube::runtime::controller::Error::QueueError(_)) = done {
@@ -152,7 +160,8 @@ fn belongs(spec: &Value, name: &str) -> bool {
     !start.is_empty() && name.starts_with(start)
 }
 
-fn on_error(error: &TurnError) -> Action {
+fn on_error(object: &CanaryObject, error: &TurnError, context: &Context) -> Action {
+    context.outward.metrics.count_error(&metadata(object), error.operation());
     if error.is_conflict() {
         return Action::requeue(DEBOUNCE);
     }
@@ -164,6 +173,7 @@ fn on_error(error: &TurnError) -> Action {
 async fn reconcile(seen: Arc<CanaryObject>, context: Arc<Context>) -> Result<Action, TurnError> {
     let cluster = Cluster::new(context.client.clone(), &seen.namespace().unwrap_or_default());
     let Some(mut object) = cluster.canary(name_of(&seen.metadata)).await? else {
+        context.outward.forget(&seen);
         return Ok(Action::await_change());
     };
     if object.metadata.deletion_timestamp.is_some() {
@@ -202,6 +212,7 @@ async fn work(context: &Context, mut workload: Workload) -> Result<Action, TurnE
     workload.status.counting = Some(counting(&source, &workload.spec));
     page.turn(order(&workload.spec.release, &workload.status), &source).await;
     workload.sample = page.sample();
+    workload.gates = context.outward.reports(&workload.object);
     let done = turn(&mut workload).await;
     // A weight that has just come into force is counted from now on.
     page.turn(order(&workload.spec.release, &workload.status), &source).await;
@@ -219,16 +230,20 @@ async fn work(context: &Context, mut workload: Workload) -> Result<Action, TurnE
     }
 }
 
-/// Tells what has happened, as events.
+/// Tells what has happened: as events, to webhooks and to Prometheus.
 async fn report(context: &Context, workload: &mut Workload) {
+    let name = metadata(&workload.object);
+    for took in workload.decided.drain(..) {
+        context.outward.metrics.observe_decision(&name, took);
+    }
+    let repaired = |message| release::Event { reason: EventReason::DriftRepaired, message };
+    workload.events.extend(workload.drift.drain(..).map(repaired));
+    let about = (&workload.spec.release, &workload.status.release);
+    context.outward.follow(&workload.object, about, &workload.events);
     let reference = workload.object.object_ref(&());
     for event in workload.events.drain(..) {
         let kind = severity(event.reason);
         let note = Note { kind, reason: format!("{:?}", event.reason), message: event.message };
-        note.publish(&context.recorder, &reference).await;
-    }
-    for message in workload.drift.drain(..) {
-        let note = Note { kind: EventType::Warning, reason: "DriftRepaired".to_owned(), message };
         note.publish(&context.recorder, &reference).await;
     }
 }
@@ -312,7 +327,8 @@ fn severity(reason: EventReason) -> EventType {
         | EventReason::Failed
         | EventReason::SteppedBack
         | EventReason::WeightLowered
-        | EventReason::StrayCandidate => EventType::Warning,
+        | EventReason::StrayCandidate
+        | EventReason::DriftRepaired => EventType::Warning,
     }
 }
 

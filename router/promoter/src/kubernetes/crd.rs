@@ -30,7 +30,7 @@ use serde_json::{Value, json};
     printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
-pub(super) struct CanarySpec {
+pub(crate) struct CanarySpec {
     /// The name of the Deployment, in the same namespace. It cannot be changed.
     pub(super) deployment: String,
     /// The Service by which readers come to the Deployment; by default the only one that selects its pods. The Services
@@ -123,6 +123,7 @@ fn refined(mut definition: Value) -> Value {
     let analysis = &mut fields["analysis"]["properties"];
     merge(&mut analysis["alpha"], json!({"minimum": 0.000_001, "maximum": 0.5}));
     fields["deadlines"]["properties"]["onHold"]["enum"] = json!(["Hold", "Abort"]);
+    refine_others(fields);
     definition
 }
 
@@ -144,6 +145,25 @@ fn refine_route(fields: &mut Value) {
             "message": "write one of header, cookie and address: true",
         }]}),
     );
+}
+
+/// Windows, gates and notifications.
+fn refine_others(fields: &mut Value) {
+    let header = json!(["name", "secret"]);
+    for (list, required) in [
+        ("windows", json!(["schedule", "duration"])),
+        ("gates", json!(["name", "url"])),
+        ("notifications", json!(["url"])),
+    ] {
+        fields[list]["maxItems"] = json!(10);
+        fields[list]["items"]["required"] = required;
+        if list != "windows" {
+            fields[list]["items"]["properties"]["header"]["required"] = header.clone();
+        }
+    }
+    let unique = json!({"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]});
+    merge(&mut fields["gates"], unique);
+    fields["windows"]["items"]["properties"]["schedule"]["pattern"] = json!(r"^\s*(\S+\s+){4}\S+\s*$");
 }
 
 fn merge(schema: &mut Value, more: Value) {

@@ -11,14 +11,14 @@ use serde_json::{Map, Value};
 /// A Canary whose spec and status are still to be checked: one that makes no sense must not hide the others.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(inherit = crd::Canary)]
-pub(super) struct CanaryObject {
+pub(crate) struct CanaryObject {
     #[serde(flatten)]
-    pub(super) types: Option<TypeMeta>,
-    pub(super) metadata: ObjectMeta,
+    pub(crate) types: Option<TypeMeta>,
+    pub(crate) metadata: ObjectMeta,
     #[serde(default)]
-    pub(super) spec: Value,
+    pub(crate) spec: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) status: Option<Value>,
+    pub(crate) status: Option<Value>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]

@@ -10,13 +10,14 @@ use super::revision::without_hash;
 use super::status::CanaryStatus;
 use super::traffic::{Traffic, Write};
 use super::world::{NEXT, World};
-use crate::canary::RoutingView;
+use crate::canary::{Metadata, RoutingView};
 use crate::http;
 use crate::platform::Platform;
 use jiff::Timestamp;
 use kube::api::PropagationPolicy;
 use release::{
-    Action, Event, Fleet, HoldReason, Observation, Phase, Promotion, Revision, Route, Sample, Spec, Status,
+    Action, Event, Fleet, GateReport, HoldReason, Observation, Phase, Promotion, Revision, Route, Sample,
+    Spec, Status,
 };
 
 /// One Canary in one turn.
@@ -35,6 +36,10 @@ pub(super) struct Workload {
     pub(super) fresh: bool,
     /// What was counted since the last turn.
     pub(super) sample: Option<Sample>,
+    /// What the gates have answered.
+    pub(super) gates: Vec<GateReport>,
+    /// How long each decision took.
+    pub(super) decided: Vec<std::time::Duration>,
     /// What is to be told when the turn is over.
     pub(super) events: Vec<Event>,
     /// What was put back that somebody else had changed.
@@ -57,6 +62,17 @@ pub(super) enum TurnError {
 // === impl TurnError ===
 
 impl TurnError {
+    /// The label of the error in metrics.
+    pub(super) fn operation(&self) -> &'static str {
+        match self {
+            Self::Api(_) if self.is_conflict() => "conflict",
+            Self::Api(_) => "api",
+            Self::Vanished(_) => "vanished",
+            Self::Json(_) => "status",
+            Self::Refused(_) => "refused",
+        }
+    }
+
     /// Whether somebody else was faster, so that looking again is all there is to do.
     pub(super) fn is_conflict(&self) -> bool {
         matches!(self, Self::Api(kube::Error::Api(status)) if status.code == 409)
@@ -251,6 +267,7 @@ impl Workload {
     /// Writes what people see, if it has changed.
     pub(super) async fn publish(&mut self, trouble: Option<&Trouble>) -> Result<(), TurnError> {
         self.status.observed_generation = self.object.metadata.generation;
+        self.status.observed_deployment_generation = self.world.deployment.metadata.generation;
         self.status.template = Some(self.world.template());
         self.status.desired_replicas = self.world.wanted_replicas();
         self.status.revisions = self.world.revisions();
@@ -286,6 +303,7 @@ impl Platform for Workload {
             candidate: self.world.candidate_fleet(self.candidate_name().as_deref()),
             routing: routing.unwrap_or_default(),
             sample: self.sample.take(),
+            gates: self.gates.clone(),
         })
     }
 
@@ -312,8 +330,14 @@ impl Platform for Workload {
     }
 
     fn measure(&mut self, decision: std::time::Duration) {
-        tracing::debug!(canary = %self.name(), decision_us = decision.as_micros(), "Decided");
+        self.decided.push(decision);
     }
+}
+
+/// What a Canary is called.
+pub(super) fn metadata(object: &CanaryObject) -> Metadata {
+    let namespace = object.metadata.namespace.clone();
+    Metadata { name: name_of(&object.metadata).to_owned(), namespace }
 }
 
 /// Writes a status if it is not what the API server has already.

@@ -46,9 +46,21 @@ pub(super) async fn prepare(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let (cluster, object, http) = (cluster.clone(), object.clone(), http.clone());
-    let (sample, events, drift) = (None, Vec::new(), Vec::new());
-    let fresh = true;
-    Ok(Ok(Workload { cluster, object, spec, status, world, traffic, http, fresh, sample, events, drift }))
+    Ok(Ok(Workload {
+        cluster,
+        object,
+        spec,
+        status,
+        world,
+        traffic,
+        http,
+        fresh: true,
+        sample: None,
+        gates: Vec::new(),
+        decided: Vec::new(),
+        events: Vec::new(),
+        drift: Vec::new(),
+    }))
 }
 
 /// How requests are shared out; none in mode `replicas`.

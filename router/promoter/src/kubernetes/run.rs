@@ -1,7 +1,10 @@
 //! `promoter kubernetes`: from flags to a running controller.
 
 use super::leader::{Elector, identity};
+use super::outward::Outward;
 use super::{controller, crd};
+use crate::metrics::Metrics;
+use crate::notify::Notifier;
 use kube::Client;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
@@ -28,6 +31,9 @@ pub struct KubernetesArgs {
     /// Where `/livez` and `/readyz` answer.
     #[arg(long, env = "HUIDU_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8090")]
     pub listen: SocketAddr,
+    /// Where `/metrics` answers.
+    #[arg(long, env = "HUIDU_METRICS_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:9090")]
+    pub metrics_listen: SocketAddr,
 }
 
 /// Why the promoter ended.
@@ -38,8 +44,10 @@ pub enum KubernetesError {
     #[error("no cluster: {0}; run it in a pod with a service account, or set KUBECONFIG")]
     Cluster(String),
     /// The port is taken.
-    #[error("--listen: cannot listen on {address}: {source}")]
+    #[error("{flag}: cannot listen on {address}: {source}")]
     Port {
+        /// The flag that says it.
+        flag: &'static str,
         /// The address.
         address: SocketAddr,
         /// Why.
@@ -61,14 +69,13 @@ impl KubernetesArgs {
     /// # Errors
     /// Where it cannot start, or must not go on.
     pub async fn run(self) -> Result<(), KubernetesError> {
-        let Self { namespace, lease_namespace, lease, pod, prometheus, listen } = self;
-        let internal = |error: std::io::Error| KubernetesError::Internal(error.to_string());
+        let Self { namespace, lease_namespace, lease, pod, prometheus, listen, metrics_listen } = self;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
-        let listener = TcpListener::bind(listen)
-            .await
-            .map_err(|source| KubernetesError::Port { address: listen, source })?;
-        tokio::spawn(probes(listener));
+        tokio::spawn(probes(bind("--listen", listen).await?));
+        let (metrics, notifier) = (Metrics::new().map_err(internal)?, Notifier::default());
+        let scraped = bind("--metrics-listen", metrics_listen).await?;
+        tokio::spawn(metrics.clone().serve(notifier.told(), scraped));
         let client =
             Client::try_default().await.map_err(|error| KubernetesError::Cluster(error.to_string()))?;
         let lease_namespace = lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
@@ -83,8 +90,10 @@ impl KubernetesArgs {
             return Ok(());
         }
         tracing::info!(%identity, "Leading: {} releases {}", identity, crd::CANARIES);
+        metrics.lead();
+        let outward = Outward::new(client.clone(), metrics, notifier);
         tokio::select! {
-            () = controller::run(client, namespace.as_deref(), &pod, prometheus) => {
+            () = controller::run(client, (namespace.as_deref(), &pod), prometheus, outward) => {
                 return Err(KubernetesError::Internal("the watches have ended".to_owned()));
             }
             () = elector.lead() => return Err(KubernetesError::NotLeading),
@@ -96,6 +105,14 @@ impl KubernetesArgs {
         }
         Ok(())
     }
+}
+
+fn internal(error: impl std::fmt::Display) -> KubernetesError {
+    KubernetesError::Internal(error.to_string())
+}
+
+async fn bind(flag: &'static str, address: SocketAddr) -> Result<TcpListener, KubernetesError> {
+    TcpListener::bind(address).await.map_err(|source| KubernetesError::Port { flag, address, source })
 }
 
 /// A standby is as ready as the leader: it answers nobody but waits.

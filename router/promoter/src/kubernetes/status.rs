@@ -19,6 +19,12 @@ pub(crate) struct CanaryStatus {
     /// What a person said last by the annotation `huidu.dev/verb`, until the annotation is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) said: Option<String>,
+    /// What the promoter answered to the last word of a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) answer: Option<Answer>,
+    /// The generation of the Deployment that this status follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) observed_deployment_generation: Option<i64>,
     /// The revision that the Deployment's template asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) template: Option<Revision>,
@@ -51,6 +57,19 @@ pub(crate) struct CountingView {
     /// What a Prometheus server is asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) queries: Vec<String>,
+}
+
+/// What came of a word of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Answer {
+    /// The word, as the annotation `huidu.dev/verb` had it.
+    pub(crate) said: String,
+    /// When it was answered.
+    pub(crate) at: Timestamp,
+    /// Why nothing was done, with what to do instead; left out where the word was followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<String>,
 }
 
 /// A revision as `kubectl` shows it.
@@ -94,6 +113,8 @@ impl CanaryStatus {
             observed_generation: None,
             release: Status::new(now),
             said: None,
+            answer: None,
+            observed_deployment_generation: None,
             template: None,
             desired_replicas: 0,
             revisions: Vec::new(),

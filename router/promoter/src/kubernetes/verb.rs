@@ -6,12 +6,12 @@
 use super::cluster::Cluster;
 use super::object::CanaryObject;
 use super::platform::{TurnError, store};
-use super::status::CanaryStatus;
+use super::status::{Answer, CanaryStatus};
 use jiff::Timestamp;
 use release::{Verb, apply};
 
 /// The annotation that holds a word.
-pub(super) const VERB: &str = "huidu.dev/verb";
+pub(crate) const VERB: &str = "huidu.dev/verb";
 
 /// Does what a person said, if anybody said something; the sentence that answers, or why nothing was done.
 pub(super) async fn listen(
@@ -29,6 +29,8 @@ pub(super) async fn listen(
         let done = parse(&text).and_then(|verb| {
             apply(verb, &status.release, Timestamp::now()).map_err(|refused| refused.to_string())
         });
+        let refused = done.as_ref().err().cloned();
+        status.answer = Some(Answer { said: text.clone(), at: Timestamp::now(), refused });
         answer = Some(match done {
             Ok(release) => {
                 status.release = release;
@@ -41,6 +43,20 @@ pub(super) async fn listen(
     }
     *object = cluster.remove_annotation(object, VERB).await?;
     Ok(answer)
+}
+
+/// A verb as the annotation says it.
+pub(crate) fn words(verb: Verb) -> String {
+    match verb {
+        Verb::Promote { full: false } => "promote".to_owned(),
+        Verb::Promote { full: true } => "promote --full".to_owned(),
+        Verb::Abort => "abort".to_owned(),
+        Verb::Pause => "pause".to_owned(),
+        Verb::Resume => "resume".to_owned(),
+        Verb::Retry => "retry".to_owned(),
+        Verb::Undo => "undo".to_owned(),
+        Verb::SetWeight { weight } => format!("set-weight {weight}"),
+    }
 }
 
 /// The words are those of `kubectl canary`.
@@ -74,6 +90,12 @@ mod tests {
         assert_eq!(parse("promote"), Ok(Verb::Promote { full: false }));
         assert_eq!(parse(" promote  --full "), Ok(Verb::Promote { full: true }));
         assert_eq!(parse("set-weight 30%"), Ok(Verb::SetWeight { weight: "30%".parse().unwrap() }));
+        let weight = "0.5%".parse().unwrap();
+        let full = [Verb::Promote { full: false }, Verb::Promote { full: true }, Verb::SetWeight { weight }];
+        let plain = [Verb::Abort, Verb::Pause, Verb::Resume, Verb::Retry, Verb::Undo];
+        for verb in full.into_iter().chain(plain) {
+            assert_eq!(parse(&words(verb)), Ok(verb));
+        }
         assert!(parse("set-weight lots").unwrap_err().contains("lots"));
         assert!(parse("advance").unwrap_err().contains("write promote"));
     }

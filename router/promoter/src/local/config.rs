@@ -27,6 +27,12 @@ pub struct Config {
     pub logs: PathBuf,
     /// Where `kubectl-canary` reaches this promoter.
     pub api: SocketAddr,
+    /// Where Prometheus reaches this promoter; the page is at `api` in any case.
+    #[serde(default)]
+    pub metrics: Option<SocketAddr>,
+    /// The folder of the values that gates and webhooks want as a header, one file each. Default `secrets`.
+    #[serde(default = "secrets")]
+    pub secrets: PathBuf,
     /// Where the counts come from.
     #[serde(default)]
     pub evidence: EvidenceSource,
@@ -168,7 +174,8 @@ impl Config {
         let mut config: Self = yaml::read(path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        for path in [&mut config.state_file, &mut config.logs, &mut config.routers.routes_file] {
+        let routes_file = &mut config.routers.routes_file;
+        for path in [&mut config.state_file, &mut config.logs, &mut config.secrets, routes_file] {
             *path = folder.join(&path);
         }
         config.deployment.template.resolve(&folder);
@@ -181,6 +188,8 @@ impl Config {
             ("name", self.name != next.name),
             ("stateFile", self.state_file != next.state_file),
             ("api", self.api != next.api),
+            ("metrics", self.metrics != next.metrics),
+            ("secrets", self.secrets != next.secrets),
             ("routers.routesFile", self.routers.routes_file != next.routers.routes_file),
             ("routers.admins", self.routers.admins != next.routers.admins),
             ("evidence", self.evidence != next.evidence),
@@ -290,6 +299,10 @@ impl TryFrom<WrittenDeployment> for Deployment {
             restart_backoff,
         })
     }
+}
+
+fn secrets() -> PathBuf {
+    PathBuf::from("secrets")
 }
 
 fn ten_seconds() -> Duration {

@@ -6,13 +6,17 @@ use super::routers::{self, Attention, Reports, Wanted};
 use super::routes_file::{Endpoints, RoutesFile};
 use super::state::{Scale, State, StateError, StateFile, Undone};
 use crate::api::{Rejection, Wish};
-use crate::canary::{Canary, CanaryStatus, Condition, ConditionStatus, RoutingView};
+use crate::canary::{Canary, CanaryStatus, Condition, ConditionStatus, Metadata, RoutingView};
 use crate::evidence::Order;
+use crate::gates::Gates;
 use crate::metrics::Metrics;
+use crate::notify::{self, Notifier};
 use crate::platform::{Platform, turn};
+use crate::secrets::Secrets;
 use jiff::Timestamp;
 use release::{
-    Action, Event, Fleet, HoldReason, Observation, Phase, Revision, Routing, Sample, Spec, Status, apply,
+    Action, Event, EventReason, Fleet, HoldReason, Observation, Phase, Revision, Routing, Sample, Spec,
+    Status, apply,
 };
 use std::io;
 use tokio::sync::watch;
@@ -35,8 +39,13 @@ pub(super) struct Local {
     /// What arrived since the last look.
     pub(super) sample: Option<Sample>,
     pub(super) metrics: Metrics,
+    pub(super) gates: Gates,
+    pub(super) notifier: Notifier,
+    pub(super) secrets: Secrets,
     /// Why the last turn could not be finished, if so.
     pub(super) trouble: Option<String>,
+    /// What was put back last, until the routers are told something new.
+    pub(super) drift: Option<String>,
 }
 
 /// Why something could not be done now.
@@ -90,7 +99,7 @@ impl Local {
                 self.config = next;
             }
             Err(problem) => {
-                self.metrics.config_errors.inc();
+                self.metrics.count_config_error();
                 tracing::error!("The configuration is refused, the last good one stays in force: {problem}");
                 self.config_problem = Some(problem);
             }
@@ -165,8 +174,9 @@ impl Local {
             stable: self.processes.endpoints(&route.stable),
             canary: route.canary.as_ref().map(|canary| self.processes.endpoints(canary)).unwrap_or_default(),
         };
+        let drift = self.drift();
         let (name, routers) = (&self.config.name, &self.config.routers);
-        if !self.routes.differs(name, routers, &route, &endpoints) {
+        if drift.is_none() && !self.routes.differs(name, routers, &route, &endpoints) {
             return Ok(());
         }
         // The number is remembered before it is used, so that no two contents ever have the same one.
@@ -184,7 +194,16 @@ impl Local {
             "Told the routers: {weight} to {canary} processes of the candidate, the rest to {stable} of stable"
         );
         self.processes.note_listed(generation, &endpoints.all().copied().collect());
+        self.drift = drift.map(|what| format!("{what} (put back at {:.0})", Timestamp::now()));
+        if let Some(message) = self.drift.clone() {
+            self.tell(&Event { reason: EventReason::DriftRepaired, message });
+        }
         Ok(())
+    }
+
+    /// What somebody else has changed of what only the promoter changes.
+    fn drift(&self) -> Option<String> {
+        self.routes.drift().or_else(|| routers::drift(&self.reports.borrow(), self.wanted()))
     }
 
     /// The revision that the user asks for.
@@ -196,14 +215,17 @@ impl Local {
         }
     }
 
-    fn routing(&self) -> Routing {
-        let wanted = Wanted {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
             name: &self.config.name,
             admins: &self.config.routers.admins,
             generation: self.state.generation,
             written: self.routes.route(),
-        };
-        routers::routing(&self.reports.borrow(), wanted)
+        }
+    }
+
+    fn routing(&self) -> Routing {
+        routers::routing(&self.reports.borrow(), self.wanted())
     }
 
     fn fleet(&self, scale: &Scale) -> Fleet {
@@ -234,13 +256,18 @@ impl Local {
         let close = waits || !self.routing().pending.is_empty() || self.processes.is_ending();
         let attention = if close { Attention::Close } else { Attention::Loose };
         self.attention.send_if_modified(|current| std::mem::replace(current, attention) != attention);
+        self.gates.direct((None, &self.config.name), &self.config.canary, &self.state.status);
+    }
+
+    fn metadata(&self) -> Metadata {
+        Metadata { name: self.config.name.clone(), namespace: None }
     }
 
     /// Logs trouble once, however often it comes back.
     fn note(&mut self, done: Result<(), LocalError>) {
         let trouble = done.err().map(|error| (error.operation(), error.to_string()));
         if let Some((operation, trouble)) = &trouble {
-            self.metrics.errors.with_label_values(&[*operation]).inc();
+            self.metrics.count_error(&self.metadata(), operation);
             if self.trouble.as_ref() != Some(trouble) {
                 tracing::error!("Could not go on, trying again: {trouble}");
             }
@@ -264,7 +291,8 @@ impl Local {
         let config = self.config_problem.as_ref();
         let config = config.map(|problem| no("ConfigurationAccepted", "Refused", problem));
         let trouble = self.trouble.as_ref().map(|trouble| no("Working", "Trouble", trouble));
-        [undone, config, trouble].into_iter().flatten().collect()
+        let drift = self.drift.as_ref().map(|drift| no("AsDecided", "DriftRepaired", drift));
+        [undone, config, trouble, drift].into_iter().flatten().collect()
     }
 }
 
@@ -288,6 +316,7 @@ impl Platform for Local {
             candidate: self.state.candidate.as_ref().map(|scale| self.fleet(scale)),
             routing: self.routing(),
             sample: self.sample.take(),
+            gates: self.gates.reports(),
         })
     }
 
@@ -321,10 +350,13 @@ impl Platform for Local {
     fn tell(&mut self, event: &Event) {
         let Event { reason, message } = event;
         tracing::info!(?reason, canary = %self.config.name, "{reason:?}: {message}");
+        let whose = (None, self.config.name.as_str());
+        let body = notify::Body::new(whose, event, &self.state.status, Timestamp::now());
+        self.notifier.tell(&self.config.canary.notifications, &self.secrets, &body);
     }
 
     fn measure(&mut self, decision: std::time::Duration) {
-        self.metrics.observe_decision(decision);
+        self.metrics.observe_decision(&self.metadata(), decision);
     }
 }
 

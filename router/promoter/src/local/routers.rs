@@ -1,7 +1,7 @@
 //! What the routers say that they do.
 
 use crate::http::Client;
-use crate::routers::{Admin, RouterState, ask};
+use crate::routers::{Admin, RouteState, RouterState, ask};
 use release::{Route, Routing, Trip};
 use split::Track;
 use std::collections::BTreeMap;
@@ -123,10 +123,32 @@ fn lag(report: Option<&Report>, wanted: Wanted<'_>) -> Option<String> {
     let Some(route) = state.routes.iter().find(|route| route.name == wanted.name) else {
         return Some(format!("has no route `{}`", wanted.name));
     };
-    let share = route.share_of_canary();
+    deviation(route, written)
+}
+
+/// What somebody has set in a router by hand, if so: it has read the file, and does something else.
+pub(super) fn drift(reports: &Reports, wanted: Wanted<'_>) -> Option<String> {
+    let written = wanted.written?;
+    wanted.admins.iter().find_map(|admin| {
+        let report = reports.get(admin.as_str()).filter(|report| report.problem.is_none())?;
+        let state = report.state.as_ref().filter(|state| state.generation >= wanted.generation)?;
+        let route = state.routes.iter().find(|route| route.name == wanted.name)?;
+        Some(format!("{} {}", admin.as_str(), deviation(route, written)?))
+    })
+}
+
+/// In what a router deviates from what is written.
+fn deviation(route: &RouteState, written: &Route) -> Option<String> {
+    let sum: u64 = route.backends.iter().map(|backend| backend.weight).sum();
+    let canary = route.of(Track::Canary).map(|backend| backend.weight).sum::<u64>() * 10_000;
     let wanted = u64::from(written.weight.basis_points());
-    (share != wanted)
-        .then(|| format!("gives the candidate {share} of 10000 requests, not {wanted}: set by hand?"))
+    match canary.checked_div(sum) {
+        Some(share) if share == wanted => None,
+        Some(share) => {
+            Some(format!("gives the candidate {share} of 10000 requests, not {wanted}: set by hand?"))
+        }
+        None => Some("has weights of 0 only: set by hand?".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -168,6 +190,27 @@ mod tests {
         let seen = look(Some(state(7, 500)), Some(state(8, 500)));
         assert!(seen.acknowledges(&route()), "{:?}", seen.pending);
         assert_eq!((seen.stable_in_flight, seen.canary_in_flight), (4, 2));
+    }
+
+    #[test]
+    fn a_router_that_does_not_know_the_route_is_named_with_it() {
+        let json = serde_json::json!({"instance": "x", "generation": 7, "lastError": null, "routes": []});
+        let other = Report { state: Some(serde_json::from_value(json).unwrap()), problem: None };
+        let seen = look(Some(state(7, 500)), Some(other));
+        assert_eq!(seen.pending, ["http://127.0.0.1:2 (has no route `blog`)"]);
+    }
+
+    #[test]
+    fn a_weight_set_by_hand_is_drift_and_one_that_is_not_read_yet_is_none() {
+        let (admins, route) = (admins(), route());
+        let wanted = Wanted { name: "blog", admins: &admins, generation: 7, written: Some(&route) };
+        let drift_of = |report: Report| {
+            drift(&[("http://127.0.0.1:2".to_owned(), report)].into_iter().collect(), wanted)
+        };
+        assert_eq!(drift_of(state(7, 500)), None);
+        assert_eq!(drift_of(state(6, 900)), None, "it has not read the file yet");
+        let told = drift_of(state(7, 900)).unwrap();
+        assert!(told.starts_with("http://127.0.0.1:2 gives the candidate 900 of 10000"), "{told}");
     }
 
     #[test]

@@ -103,6 +103,23 @@ impl RoutesFile {
         }
     }
 
+    /// What somebody else has made of the file since it was written, if anything.
+    pub(super) fn drift(&self) -> Option<String> {
+        let Written { document, modified: ours, .. } = self.written.as_ref()?;
+        if *ours == modified(&self.path) {
+            return None;
+        }
+        let what = match fs::read_to_string(&self.path).map(|text| serde_saphyr::from_str::<Document>(&text))
+        {
+            // Touched, or written by the promoter itself and not yet noted.
+            Ok(Ok(now)) if now == *document => return None,
+            Ok(Ok(_)) => "says something else than the promoter wrote",
+            Ok(Err(_)) => "is no routes file any more",
+            Err(_) => "is gone",
+        };
+        Some(format!("{} {what}", self.path.display()))
+    }
+
     /// Writes the file with a new generation.
     pub(super) fn write(
         &mut self,

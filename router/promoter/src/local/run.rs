@@ -10,10 +10,13 @@ use super::state::{Scale, State, StateError, StateFile};
 use crate::api::{Api, Command};
 use crate::canary::Canary;
 use crate::evidence::{Order, Sampler, Source};
+use crate::gates::Gates;
 use crate::metrics::Metrics;
+use crate::notify::Notifier;
+use crate::secrets::Secrets;
 use crate::yaml::FileError;
 use jiff::Timestamp;
-use release::{Sample, Status};
+use release::{GateReport, Sample, Status};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,9 +63,13 @@ pub enum StartError {
         /// The processes.
         pids: String,
     },
-    /// The port of the interface is taken.
-    #[error("api: cannot listen on {address}: {source}; end the program that does, or write another address")]
+    /// A port is taken.
+    #[error(
+        "{field}: cannot listen on {address}: {source}; end the program that does, or write another address"
+    )]
     Port {
+        /// The field that says it.
+        field: &'static str,
         /// The address.
         address: std::net::SocketAddr,
         /// Why.
@@ -78,6 +85,7 @@ struct Wakers {
     reports: watch::Receiver<Reports>,
     samples: mpsc::Receiver<Sample>,
     commands: mpsc::Receiver<Command>,
+    gates: watch::Receiver<Vec<GateReport>>,
 }
 
 // === impl LocalArgs ===
@@ -93,11 +101,16 @@ impl LocalArgs {
         let config = file.load()?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
-        let listener = TcpListener::bind(config.api)
-            .await
-            .map_err(|source| StartError::Port { address: config.api, source })?;
+        let listener = listen("api", config.api).await?;
+        let scraped = match config.metrics {
+            Some(address) => Some(listen("metrics", address).await?),
+            None => None,
+        };
         let (shown, canary) = watch::channel(None);
         let (mut local, mut wakers) = start(config, listener, canary)?;
+        if let Some(scraped) = scraped {
+            tokio::spawn(local.metrics.clone().serve(local.notifier.told(), scraped));
+        }
         tokio::select! {
             () = work(&mut local, &mut file, &mut wakers, &shown) => {}
             _ = interrupt.recv() => {}
@@ -117,6 +130,10 @@ impl LocalArgs {
     }
 }
 
+async fn listen(field: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Port { field, address, source })
+}
+
 /// Takes hold of the state and of what runs, and starts the tasks around it.
 fn start(
     config: Config,
@@ -125,7 +142,8 @@ fn start(
 ) -> Result<(Local, Wakers), StartError> {
     let file = StateFile::hold(&config.state_file)?;
     let saved = file.load(&config.name)?;
-    let metrics = Metrics::new(&config.name).map_err(internal)?;
+    let metrics = Metrics::new().map_err(internal)?;
+    metrics.lead();
     let routes = RoutesFile::new(&config.routers.routes_file);
     let (generation, listed) = routes.left_behind();
     let mut state = match &saved {
@@ -153,11 +171,13 @@ fn start(
     let (taken, samples) = mpsc::channel(1);
     tokio::spawn(Sampler { source, orders: orders.subscribe(), samples: taken }.run());
     let (said, commands) = mpsc::channel(16);
-    tokio::spawn(
-        Api { name: config.name.clone(), canary, commands: said, metrics: metrics.clone() }.serve(listener),
-    );
+    let notifier = Notifier::default();
+    let (name, told) = (config.name.clone(), notifier.told());
+    tokio::spawn(Api { name, canary, commands: said, metrics: metrics.clone(), told }.serve(listener));
+    let secrets = Secrets::Folder(config.secrets.clone());
+    let gates = Gates::new(secrets.clone());
 
-    let wakers = Wakers { reports: heard.clone(), samples, commands };
+    let wakers = Wakers { reports: heard.clone(), samples, commands, gates: gates.changes() };
     let local = Local {
         reports: heard,
         config,
@@ -171,7 +191,11 @@ fn start(
         orders,
         sample: None,
         metrics,
+        gates,
+        notifier,
+        secrets,
         trouble: None,
+        drift: None,
     };
     Ok((local, wakers))
 }
@@ -200,10 +224,13 @@ async fn work(
             local.configure(next);
         }
         local.round().await;
-        shown.send_replace(Some(local.view()));
+        let view = local.view();
+        local.metrics.show(&view);
+        shown.send_replace(Some(view));
         tokio::select! {
             () = local.processes.changed() => {}
             Ok(()) = wakers.reports.changed() => {}
+            Ok(()) = wakers.gates.changed() => {}
             Some(sample) = wakers.samples.recv() => local.sample = Some(sample),
             Some(Command { wish, reply }) = wakers.commands.recv() => {
                 if let Some(next) = file.changed() {

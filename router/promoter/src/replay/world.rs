@@ -116,6 +116,7 @@ impl Platform for World {
             candidate: self.candidate.as_ref().map(fleet),
             routing: Routing { written: self.route.clone(), routers: 1, ..Routing::default() },
             sample: self.sample.take(),
+            gates: Vec::new(),
         })
     }
 

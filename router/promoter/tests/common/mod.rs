@@ -1,12 +1,16 @@
 //! A workload of real processes behind a router that only keeps the books.
 #![allow(
+    dead_code,
+    unused_imports,
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test may fail by panicking, in its helpers too"
+    reason = "a test may fail by panicking, in its helpers too, and uses its part of them"
 )]
 
+mod hook;
 mod router;
 
+pub(crate) use hook::Hook;
 pub(crate) use router::{FakeRouter, Routing};
 
 use serde_json::Value;
@@ -43,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) env: BTreeMap<&'static str, String>,
     pub(crate) progress: &'static str,
     pub(crate) steps: &'static str,
+    /// Lines added to `canary`.
+    pub(crate) canary: String,
     /// Lines added at the end.
     pub(crate) more: String,
 }
@@ -66,6 +72,7 @@ impl World {
             env: [("HELLO_VERSION", "v1".to_owned())].into(),
             progress: "20s",
             steps: "[{weight: 10%}, {weight: 100%}]",
+            canary: String::new(),
             more: String::new(),
         };
         let api = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -81,7 +88,7 @@ impl World {
 
     /// Writes the configuration as an editor does: whole, and renamed into place.
     pub(crate) fn write(&self) {
-        let Settings { replicas, env, progress, steps, more } = &self.settings;
+        let Settings { replicas, env, progress, steps, canary, more } = &self.settings;
         let env = env.iter().fold(String::new(), |mut text, (name, value)| {
             write!(text, "{name}: \"{value}\", ").unwrap();
             text
@@ -108,7 +115,7 @@ canary:
   steps: {steps}
   analysis: {{interval: 100ms}}
   deadlines: {{progress: {progress}, drain: 2s}}
-{more}",
+{canary}{more}",
             hello = hello(),
             router = self.router.address,
             api = self.api,
@@ -132,8 +139,19 @@ canary:
     }
 
     pub(crate) fn start_with(&mut self, flags: &[&str]) {
+        self.spawn(self.command(flags));
+    }
+
+    /// A promoter that trusts this certificate, and no other.
+    pub(crate) fn start_trusting(&mut self, certificate: &str) {
+        let mut command = self.command(&[]);
+        command.env("SSL_CERT_FILE", certificate);
+        self.spawn(command);
+    }
+
+    fn spawn(&mut self, mut command: Command) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("promoter.log")).unwrap();
-        let promoter = self.command(flags).stderr(log).spawn().unwrap();
+        let promoter = command.stderr(log).spawn().unwrap();
         self.promoter = Some(promoter);
         let began = Instant::now();
         while !self.cli(&["status"]).status.success() {
@@ -169,12 +187,17 @@ canary:
     }
 
     pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
-        let server = format!("http://127.0.0.1:{}", self.api);
-        Command::new(env!("CARGO_BIN_EXE_kubectl-canary"))
-            .args(["--server", &server])
-            .args(arguments)
-            .output()
-            .unwrap()
+        self.cli_command(arguments).output().unwrap()
+    }
+
+    pub(crate) fn cli_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-canary"));
+        command.args(["--server", &self.api()]).args(arguments);
+        command
+    }
+
+    pub(crate) fn api(&self) -> String {
+        format!("http://127.0.0.1:{}", self.api)
     }
 
     /// Says a verb that must be accepted; what was printed.
@@ -269,7 +292,7 @@ pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has nothing else to do on its thread")]
-fn pause() {
+pub(crate) fn pause() {
     std::thread::sleep(Duration::from_millis(50));
 }
 

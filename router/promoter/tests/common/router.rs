@@ -30,11 +30,14 @@ pub(crate) enum Routing {
 struct FakeState {
     file: PathBuf,
     routing: Routing,
+    requests_per_reading: u64,
     /// The share of the candidate's requests that fail.
     canary_errors: f64,
     instance: u64,
     generation: u64,
     weight: u64,
+    /// Set by hand, until the file says another generation.
+    by_hand: Option<u64>,
     /// By track: good requests, failed requests.
     counted: [[u64; 2]; 2],
     /// Shown instead of the metrics.
@@ -48,10 +51,12 @@ impl FakeRouter {
         let state = FakeState {
             file,
             routing: Routing::Follows,
+            requests_per_reading: REQUESTS_PER_READING,
             canary_errors: 0.0,
             instance: 1,
             generation: 0,
             weight: 0,
+            by_hand: None,
             counted: [[0; 2]; 2],
             page: None,
         };
@@ -72,6 +77,15 @@ impl FakeRouter {
 
     pub(crate) fn fail_canary(&self, share: f64) {
         self.state.lock().unwrap().canary_errors = share;
+    }
+
+    pub(crate) fn slow_down(&self, requests_per_reading: u64) {
+        self.state.lock().unwrap().requests_per_reading = requests_per_reading;
+    }
+
+    /// A weight that somebody sets by hand.
+    pub(crate) fn set_weight(&self, basis_points: u64) {
+        self.state.lock().unwrap().by_hand = Some(basis_points);
     }
 
     pub(crate) fn set(&self, routing: Routing) {
@@ -102,9 +116,11 @@ impl FakeState {
             let backend = backends.iter().find(|backend| backend["track"] == track);
             backend.map_or(0, |backend| backend["weight"].as_u64().unwrap())
         };
-        self.generation = file["generation"].as_u64().unwrap();
-        self.weight = weight("canary");
-        assert_eq!(self.weight + weight("stable"), 10_000, "{text}");
+        let generation = file["generation"].as_u64().unwrap();
+        self.by_hand = self.by_hand.filter(|_| generation == self.generation);
+        self.generation = generation;
+        assert_eq!(weight("canary") + weight("stable"), 10_000, "{text}");
+        self.weight = self.by_hand.unwrap_or(weight("canary"));
     }
 
     fn routes(&mut self) -> Value {
@@ -122,7 +138,7 @@ impl FakeState {
         if let Some(page) = &self.page {
             return page.clone();
         }
-        let canary = REQUESTS_PER_READING * self.weight / 10_000;
+        let canary = self.requests_per_reading * self.weight / 10_000;
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -130,7 +146,7 @@ impl FakeState {
             reason = "small"
         )]
         let failed = (canary as f64 * self.canary_errors).round() as u64;
-        let more = [[REQUESTS_PER_READING - canary, 0], [canary - failed, failed]];
+        let more = [[self.requests_per_reading - canary, 0], [canary - failed, failed]];
         for (track, more) in self.counted.iter_mut().zip(more) {
             track[0] += more[0];
             track[1] += more[1];

@@ -65,6 +65,7 @@ impl Turn<'_> {
         Some(match &self.status.phase {
             Phase::Initializing => return None,
             Phase::Stable | Phase::Failed { .. } => idle(stable, Candidate::Absent),
+            Phase::Progressing { release, .. } if !release.admitted => idle(stable, Candidate::Absent),
             Phase::Progressing { release, stage } => self.desired_progress(stable, release, *stage),
             Phase::Promoting { release, task } => self.desired_promotion(stable, &release.candidate, *task),
             Phase::RollingBack { task: Rollback::Removing, .. } => idle(stable, Candidate::Absent),

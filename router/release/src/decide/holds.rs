@@ -22,6 +22,14 @@ impl Turn<'_> {
             Some(Hold { reason, message: message.into(), since, deadline, then, seen, needed, eta });
     }
 
+    /// Waits until an instant that is known.
+    pub(super) fn hold_until(&mut self, reason: HoldReason, message: String, deadline: Timestamp) {
+        self.hold(reason, message, Duration::ZERO, self.on_hold());
+        if let Some(hold) = &mut self.status.hold {
+            hold.deadline = deadline;
+        }
+    }
+
     pub(super) fn on_hold(&self) -> OnDeadline {
         self.spec.deadlines.on_hold
     }
@@ -189,7 +197,7 @@ fn with_detail(sentence: String, detail: &str) -> String {
 }
 
 /// The instant `span` after `since`.
-pub(super) fn later(since: Timestamp, span: Duration) -> Timestamp {
+pub(crate) fn later(since: Timestamp, span: Duration) -> Timestamp {
     let span = SignedDuration::try_from(span.get()).unwrap_or(SignedDuration::MAX);
     since.checked_add(span).unwrap_or(Timestamp::MAX)
 }

@@ -11,6 +11,7 @@ use crate::{
 impl Turn<'_> {
     /// | stage | goes on to | when |
     /// |---|---|---|
+    /// | `Scaling`, not admitted | `Scaling`, admitted | a window is open and the gates say yes |
     /// | `Scaling` | `Shifting` | the step's replicas are ready on both tracks |
     /// | `Shifting` | `Judging` | every router acknowledged the weight |
     /// | `Judging` | the next step, or `Promoting` | the evidence suffices and nobody holds it |
@@ -20,6 +21,7 @@ impl Turn<'_> {
         let needed = self.needed(&release);
         let ready = self.candidate_ready();
         match stage {
+            _ if !release.admitted => self.admit(release),
             Stage::Scaling if ready < needed => self.hold_candidate_not_ready(needed),
             Stage::Scaling if self.stable_ready() < self.stable_needed() => self.hold_stable_not_ready(),
             Stage::Scaling => self.grant(release, needed),
@@ -28,6 +30,21 @@ impl Turn<'_> {
             Stage::Shifting => self.hold_unacknowledged(),
             Stage::Judging => self.pass_or_hold(release),
         }
+    }
+
+    /// Before its first replica starts, a release needs a window and the gates, or a person who says so.
+    fn admit(&mut self, mut release: Release) {
+        let by_person = release.skip != Skip::Nothing || release.manual_weight.is_some();
+        if !by_person && (self.hold_by_person(&release) || !self.permits(&release, 0)) {
+            return;
+        }
+        release.admitted = true;
+        if release.skip == Skip::Step {
+            release.skip = Skip::Nothing;
+        }
+        let needed = self.needed(&release);
+        self.status.enter(Phase::Progressing { release, stage: Stage::Scaling }, self.now);
+        self.hold_candidate_not_ready(needed);
     }
 
     /// Readers' safety net must be whole before more of them are put at risk; in `replicas` mode it shrinks on purpose.
@@ -84,11 +101,13 @@ impl Turn<'_> {
             (Some(Judgement::Hold(reason, message)), _) => self.hold_for(reason, message, &release),
             (Some(Judgement::StepBack(message)), _) => self.step_back(release, message),
             (Some(Judgement::Advance), _) if self.hold_for_pause(&release) => {}
-            (Some(Judgement::Advance), _) => self.next_step(release),
+            (Some(Judgement::Advance), _) => self.enter_next(release),
             (None, Some(Sample::Unavailable(why))) => {
                 let message = format!("the counts cannot be read: {why}");
                 self.hold(HoldReason::SourceUnavailable, message, self.spec.deadlines.hold, self.on_hold());
             }
+            // The evidence has sufficed before, and nothing has come since.
+            (None, None) if self.awaited_permission() => self.enter_next(release),
             // A failure has become a rollback before it gets here.
             (Some(Judgement::Fail(_)) | None, _) => self.keep_holding(&release),
         }
@@ -106,6 +125,17 @@ impl Turn<'_> {
         let weight = self.spec.step(release.step).weight;
         self.tell(EventReason::SteppedBack, format!("{message}; compared again at {weight}"));
         self.status.enter(Phase::Progressing { release, stage: Stage::Scaling }, self.now);
+    }
+
+    fn awaited_permission(&self) -> bool {
+        let reason = self.held.hold.as_ref().map(|hold| hold.reason);
+        matches!(reason, Some(HoldReason::OutsideWindow | HoldReason::AwaitingGate))
+    }
+
+    fn enter_next(&mut self, release: Release) {
+        if self.permits(&release, release.step + 1) {
+            self.next_step(release);
+        }
     }
 
     fn next_step(&mut self, mut release: Release) {

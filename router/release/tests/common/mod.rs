@@ -4,8 +4,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use release::{
-    Action, Counts, Decision, EventReason, Fleet, Mode, Observation, Phase, Revision, Route, Routing, Sample,
-    Spec, Status, Tally, Trip, Verb, Window, apply, decide,
+    Action, Counts, Decision, EventReason, Fleet, GateReport, Mode, Observation, Phase, Revision, Route,
+    Routing, Sample, Spec, Status, Tally, Trip, Verb, Window, apply, decide,
 };
 use split::Weight;
 
@@ -29,6 +29,7 @@ pub(crate) struct World {
     pub(crate) requests: u64,
     pub(crate) errors: (u64, u64),
     pub(crate) source: Result<(), String>,
+    pub(crate) gates: Vec<GateReport>,
     pub(crate) events: Vec<EventReason>,
     owed: u64,
     sample: Option<Sample>,
@@ -78,6 +79,7 @@ impl World {
             requests: 1_000,
             errors: (5, 5),
             source: Ok(()),
+            gates: Vec::new(),
             events: Vec::new(),
             owed: 0,
             sample: None,
@@ -120,6 +122,7 @@ impl World {
                 tripped: self.tripped.clone(),
             },
             sample: self.sample.clone(),
+            gates: self.gates.clone(),
         }
     }
 
