@@ -120,6 +120,17 @@ impl Cluster {
         &self.images
     }
 
+    /// The kubeconfig of whoever may do everything, for programs that run beside the cluster.
+    ///
+    /// # Errors
+    /// When the cluster is somebody's.
+    pub fn kubeconfig(&self) -> anyhow::Result<PathBuf> {
+        match &self.place {
+            Place::Own { folder, .. } => Ok(folder.join("kubeconfig")),
+            Place::Given => Err(Skip("the cluster is given, and these rows need this machine's own").into()),
+        }
+    }
+
     /// A node's address with a port: a NodePort, reached from this machine.
     #[must_use]
     pub fn node(&self, port: u16) -> SocketAddr {
