@@ -4,7 +4,7 @@ PROFILE := dev
 BIN := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 SHELL := /bin/bash
 
-.PHONY: help demo test test-previous test-cluster bench build fmt lint clean cluster-up cluster-down
+.PHONY: help demo test test-previous test-cluster bench bench-blog build fmt lint clean cluster-up cluster-down
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -26,6 +26,9 @@ test-previous: tools ## the blog's tests of before the newest migration, on the 
 
 test-cluster: ## sentences shown on a real Kubernetes (root on Linux; the first time it compiles Kubernetes); FULL=1 for all
 	@cargo test -p cluster
+
+bench-blog: tools ## our blog beside a Django blog: requests, CPU and memory of the same pages (needs wrk and Python)
+	@app/bench/bench.py prepare && app/bench/bench.py measure
 
 cluster-up: ## a Kubernetes on this machine with blog, routers, promoter, PostgreSQL, Prometheus; prints the address
 	@tests/cluster/demo

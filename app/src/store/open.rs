@@ -16,6 +16,8 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Reading connections of a SQLite process; each is a thread, and reads take microseconds.
 const SQLITE_READERS_MAX: u32 = 4;
+/// Pages that each of them keeps, as 1,000 KiB: the system keeps the file in memory anyway.
+const SQLITE_READER_CACHE: &str = "-1000";
 /// Connections of one process to PostgreSQL; ten pods stay below the server's default of 100.
 const POSTGRES_CONNECTIONS_MAX: u32 = 8;
 
@@ -104,8 +106,8 @@ impl Store {
             .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
             .connect_with(options.clone())
             .await?;
-        let read =
-            pool().max_connections(SQLITE_READERS_MAX).connect_lazy_with(options.pragma("query_only", "on"));
+        let readers = options.pragma("query_only", "on").pragma("cache_size", SQLITE_READER_CACHE);
+        let read = pool().max_connections(SQLITE_READERS_MAX).connect_lazy_with(readers);
         Ok(Self { db: Db::Sqlite { read, write } })
     }
 

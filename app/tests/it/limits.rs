@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use blog::store::Role;
+use blog::store::{Draft, LoadPost, Publication, Role};
 use blog::web::faults::Faults;
 use blog::web::{CookieSafety, Options};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -279,6 +279,32 @@ async fn the_same_title_saved_by_eight_at_once_makes_eight_posts() {
         for slug in ["same", "same-2", "same-8"] {
             assert_eq!(blog.get(&format!("/posts/{slug}")).await.status, StatusCode::OK, "{slug}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_word_that_stands_everywhere_still_leads_to_the_old_post_that_has_it_in_its_title() {
+    for blog in on_both().await {
+        let post = |number: i64, title: String| LoadPost {
+            draft: Draft {
+                kind: "post",
+                slug: format!("post-{number}"),
+                title,
+                body: "a common word".to_owned(),
+                publication: Publication::Published(1_700_000_000 + number),
+                ..Draft::default()
+            },
+            author_id: 1,
+            created_at: 1_700_000_000,
+            updated_at: 1_700_000_000,
+        };
+        let mut posts = vec![post(0, "All about common things".to_owned())];
+        posts.extend((1..700).map(|number| post(number, format!("Post {number}"))));
+        blog.app.store.load_posts(&posts).await.unwrap();
+        let found = blog.get("/search?q=common").await.body;
+        let first = found.split("class=\"result\"").nth(1).unwrap();
+        assert!(first.contains("/posts/post-0\""), "{first}");
+        assert_eq!(found.matches("class=\"result\"").count(), 10);
     }
 }
 
