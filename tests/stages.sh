@@ -20,7 +20,7 @@ stage() { # name, command ...
 
 packages() { # what some tests need beside the Rust toolchain; without root those tests are skipped and say so
     local missing=()
-    for package in gcc libc6-dev make chromium chromium-driver prometheus postgresql; do
+    for package in gcc libc6-dev make chromium chromium-driver prometheus postgresql curl nghttp2-client; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     tests/cluster/packages "${missing[@]}" || echo "the tests that need them are skipped"

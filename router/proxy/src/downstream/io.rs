@@ -161,10 +161,15 @@ impl<S: Transport> rt::Write for Io<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // All that was written is out: the client took it.
-        self.written = 0;
-        self.client.has_written();
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_pending() {
+            self.client.waits_to_write();
+        } else {
+            // All that was written is out: the client took it.
+            self.written = 0;
+            self.client.has_written();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,13 +5,13 @@ use crate::{
     routes::{Endpoint, Pending},
     upstream::{
         Answering, RequestBody, Trouble,
-        h1::{Connection, ResponseHead},
+        h1::{Connection, Pace, ResponseHead},
         h2,
     },
 };
 use bytes::Bytes;
 use hyper::{
-    Response, StatusCode,
+    Response, StatusCode, Version,
     header::{self, HeaderValue},
 };
 use split::Track;
@@ -34,6 +34,9 @@ pub(super) struct Answered {
 
 /// Connecting to an endpoint nearby takes milliseconds; a lost SYN is repeated after one second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a backend may take to say whether it wants the body of a request that waits for that: as curl has it.
+const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Exchange {
     /// Asks one endpoint.
@@ -103,10 +106,13 @@ impl Exchange {
                     Box::new(connecting.map_err(|_| Failure::Connect)?.map_err(|_| Failure::Connect)?)
                 }
             };
-            connection.begin(std::mem::replace(&mut self.body, RequestBody::Empty));
-            let failure = match self.head_of(&mut connection).await {
-                // Nobody asked for another protocol.
-                Ok(head) if head.status == StatusCode::SWITCHING_PROTOCOLS && !self.wants_upgrade() => {
+            connection.begin(std::mem::replace(&mut self.body, RequestBody::Empty), self.pace);
+            let failure = match self.head_of(&mut connection, deadline).await {
+                // Nobody asked for that protocol.
+                Ok(head)
+                    if head.status == StatusCode::SWITCHING_PROTOCOLS
+                        && !self.wants_upgrade(head.upgrade.as_ref()) =>
+                {
                     return Err(Failure::Malformed);
                 }
                 Ok(head) => return Ok(self.answered(connection, head, endpoint)),
@@ -122,10 +128,23 @@ impl Exchange {
         }
     }
 
-    async fn head_of(&self, connection: &mut Connection) -> Result<ResponseHead, Failure> {
-        poll_fn(|cx| match connection.poll_head(&self.head, cx) {
-            Poll::Ready(result) => Poll::Ready(result.map_err(Failure::from)),
-            Poll::Pending => self.timer.poll_passed(cx).map(|()| Err(Failure::Timeout)),
+    async fn head_of(&self, connection: &mut Connection, deadline: Instant) -> Result<ResponseHead, Failure> {
+        if self.pace == Pace::WhenAsked {
+            self.timer.set(Some(deadline.min(Instant::now() + CONTINUE_TIMEOUT)));
+        }
+        poll_fn(|cx| {
+            loop {
+                match connection.poll_head(&self.head, cx) {
+                    Poll::Ready(result) => return Poll::Ready(result.map_err(Failure::from)),
+                    Poll::Pending if self.timer.poll_passed(cx).is_pending() => return Poll::Pending,
+                    Poll::Pending if Instant::now() >= deadline => return Poll::Ready(Err(Failure::Timeout)),
+                    // The backend may not know what is expected of it; then the body goes without being asked for.
+                    Poll::Pending => {
+                        connection.stop_waiting();
+                        self.timer.set(Some(deadline));
+                    }
+                }
+            }
         })
         .await
     }
@@ -169,7 +188,9 @@ impl Exchange {
             let answer = h2::Answer::to(lease, request, sent.clone());
             let failure = match self.before_deadline(answer).await {
                 Ok((parts, answer)) => {
-                    let response = Response::from_parts(parts, ());
+                    let mut response = Response::from_parts(parts, ());
+                    // The client's side has a version of its own.
+                    *response.version_mut() = Version::default();
                     let (endpoint, worker) = (Arc::clone(endpoint), Rc::clone(&self.worker));
                     let answering = Some(Answering::H2(Box::new(answer)));
                     let mut source = Source { answering, endpoint, worker };

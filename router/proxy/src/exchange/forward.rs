@@ -1,7 +1,7 @@
 //! What a proxy must take out of and put into a request (RFC 9110 §7.6).
 
 use hyper::{
-    HeaderMap, Method, Request, Uri, Version,
+    HeaderMap, Method, Request, StatusCode, Uri, Version,
     header::{self, HeaderName, HeaderValue},
     http::request,
 };
@@ -85,6 +85,23 @@ pub(super) fn client_address(headers: &HeaderMap, peer: IpAddr, trusted_hops: us
     let items: Vec<_> = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).collect();
     let item = items.iter().rev().nth(skipped).and_then(|item| std::str::from_utf8(item.trim_ascii()).ok());
     item.and_then(|item| item.parse().ok()).unwrap_or(peer)
+}
+
+/// Counts `Max-Forwards` down (RFC 9110 §7.6.2). At zero the request ends here, with an answer of our own.
+pub(super) fn last_hop(parts: &mut request::Parts) -> Option<(StatusCode, HeaderMap)> {
+    if !matches!(parts.method, Method::OPTIONS | Method::TRACE) {
+        return None;
+    }
+    let left: u64 = parts.headers.get(header::MAX_FORWARDS)?.to_str().ok()?.parse().ok()?;
+    match left.checked_sub(1) {
+        Some(left) => {
+            parts.headers.insert(header::MAX_FORWARDS, HeaderValue::from(left));
+            None
+        }
+        // What a router is asked directly is not repeated: it could hold what only a backend may see.
+        None if parts.method == Method::TRACE => Some((StatusCode::METHOD_NOT_ALLOWED, HeaderMap::new())),
+        None => Some((StatusCode::NO_CONTENT, HeaderMap::new())),
+    }
 }
 
 /// The head of a request as it is written to a backend that speaks HTTP/1.1.

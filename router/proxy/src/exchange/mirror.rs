@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     routes::Filters,
-    upstream::{RequestBody, h1::Connection},
+    upstream::{
+        RequestBody,
+        h1::{Connection, Pace},
+    },
     worker::Worker,
 };
 use hyper::http::request;
@@ -52,7 +55,7 @@ async fn copy(address: SocketAddr, head: Rc<[u8]>, method: hyper::Method) {
     COPIES.set(COPIES.get() + 1);
     let exchange = async {
         let mut connection = Connection::connect(address).await.ok()?;
-        connection.begin(RequestBody::Empty);
+        connection.begin(RequestBody::Empty, Pace::AtOnce);
         let response = poll_fn(|cx| connection.poll_head(&head, cx)).await.ok()?;
         connection.expect_body(&response, &method);
         // Read to its end, so that the mirror sees an ordinary client.

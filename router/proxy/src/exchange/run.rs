@@ -14,7 +14,7 @@ use crate::{
     lifecycle::Phase,
     routes::{self, Pending},
     timers::Timer,
-    upstream::{Answering, RequestBody},
+    upstream::{Answering, RequestBody, h1::Pace},
     worker::Worker,
 };
 use bytes::Bytes;
@@ -37,6 +37,7 @@ pub(super) struct Exchange {
     /// The head as it is written to a backend.
     pub(super) head: Vec<u8>,
     pub(super) body: RequestBody,
+    pub(super) pace: Pace,
     /// A byte of it was written to a backend.
     pub(super) was_sent: bool,
     /// Sending it twice does no harm, and all of it is at hand.
@@ -85,6 +86,9 @@ async fn respond(client: &Rc<Client>, mut parts: request::Parts, body: Option<In
     if let Some(Refusal { status, why }) = client.refusal(&parts) {
         return answer::last(answer::to(&parts, (status, why), busy), parts.version);
     }
+    if let Some((status, headers)) = forward::last_hop(&mut parts) {
+        return answer::with(status, headers, busy);
+    }
     let mut asker = Asker::new(client, &parts);
     let chosen = match choose::first(&client.worker, &parts, &asker) {
         Ok(chosen) => chosen,
@@ -109,6 +113,8 @@ impl Exchange {
         chosen: &Chosen,
     ) -> Self {
         let is_empty = body.is_none();
+        let expects =
+            !is_empty && parts.version == Version::HTTP_11 && parts.headers.contains_key(header::EXPECT);
         let worker = Rc::clone(&client.worker);
         let upload = |body| match parts.version {
             Version::HTTP_2 => Upload::of_stream(body, &worker),
@@ -127,6 +133,7 @@ impl Exchange {
             client: Rc::clone(client),
             head: Vec::new(),
             body,
+            pace: if expects { Pace::WhenAsked } else { Pace::AtOnce },
             was_sent: false,
             is_repeatable: is_empty && parts.method.is_idempotent(),
             is_grpc: grpc::is_call(&parts),
@@ -143,8 +150,11 @@ impl Exchange {
         self.is_repeatable
     }
 
-    pub(super) const fn wants_upgrade(&self) -> bool {
-        self.asker.upgrade.is_some()
+    /// Whether the client asked for this protocol.
+    pub(super) fn wants_upgrade(&self, agreed: Option<&HeaderValue>) -> bool {
+        let (Some(offers), Some(agreed)) = (&self.asker.upgrade, agreed) else { return false };
+        let mut offers = offers.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        offers.any(|offer| offer.eq_ignore_ascii_case(agreed.as_bytes()))
     }
 
     /// Whether the request may go to a backend now without the risk that it is carried out twice.

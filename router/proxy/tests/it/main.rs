@@ -9,6 +9,8 @@ mod drain;
 #[cfg(test)]
 mod endpoints;
 #[cfg(test)]
+mod exact;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod filters;
@@ -28,6 +30,10 @@ mod hygiene;
 mod names;
 #[cfg(test)]
 mod operator;
+#[cfg(test)]
+mod response_hygiene;
+#[cfg(test)]
+mod scripted;
 #[cfg(test)]
 mod simple;
 #[cfg(test)]

@@ -223,3 +223,61 @@ async fn a_handshake_has_a_deadline() {
         assert!(closed, "{bytes:?}");
     }
 }
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_let_go_over_tls_too() {
+    let origin = crate::support::stream_of(64 << 20).await;
+    let files = Files::new();
+    let certificate = files.renew();
+    let yaml =
+        format!("routes: [{{name: r, backends: [{{name: b, track: stable, endpoints: ['{origin}']}}]}}]");
+    let router = files.router(&yaml, &["--client-stall-timeout=200ms"]).await;
+    let mut stream = connect(router.tls_address.unwrap(), &certificate, &[]).await;
+    stream.write_all(GET.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let (mut total, mut buffer) = (0, vec![0; 1 << 16]);
+    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+        total += read;
+    }
+    assert!(total < 64 << 20, "the rest was not waited for");
+}
+
+#[tokio::test]
+async fn clients_of_other_makers_are_served() {
+    let stable = Origin::good("stable").await;
+    let files = Files::new();
+    files.renew();
+    let router = files.router(&routes((&[&stable], 1), (&[], 0), ""), &[]).await;
+    let (plain, tls) = (router.address, router.tls_address.unwrap().port());
+    let certificate = files.path("tls.crt");
+    let resolve = format!("localhost:{tls}:127.0.0.1");
+    let secure = ["--cacert", &certificate, "--resolve", &resolve, &format!("https://localhost:{tls}/")];
+    let open = [&*format!("http://{plain}/")];
+    for (version, flags) in [
+        ("1.1", [&["--http1.1"], &open[..]].concat()),
+        ("2", [&["--http2-prior-knowledge"], &open[..]].concat()),
+        ("1.1", [&["--http1.1"], &secure[..]].concat()),
+        ("2", [&["--http2"], &secure[..]].concat()),
+    ] {
+        let args = [&["--silent", "--show-error", "--write-out", " %{http_version}"], &flags[..]].concat();
+        match run("curl", &args).await {
+            Some(said) => assert_eq!(said, format!("stable {version}"), "{flags:?}"),
+            None => println!("skipped: curl is not installed"),
+        }
+    }
+    for target in [format!("http://{plain}/"), format!("https://127.0.0.1:{tls}/")] {
+        match run("h2load", &["-n2000", "-c4", "-m50", &target]).await {
+            Some(said) => assert!(said.contains("2000 succeeded, 0 failed, 0 errored, 0 timeout"), "{said}"),
+            None => println!("skipped: h2load is not installed (Debian: apt-get install nghttp2-client)"),
+        }
+    }
+}
+
+/// What a program prints; `None` where it is not installed.
+async fn run(program: &str, args: &[&str]) -> Option<String> {
+    match tokio::process::Command::new(program).args(args).output().await {
+        Ok(output) => Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => panic!("{program}: {error}"),
+    }
+}

@@ -1,4 +1,8 @@
-use crate::support::{Behaviour, Client, GET, Origin, eventually, metric, router, routes};
+use crate::{
+    h2_origin::H2Origin,
+    scripted::Scripted,
+    support::{Behaviour, Client, GET, Origin, eventually, metric, router, routes},
+};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -84,5 +88,43 @@ async fn an_upgrade_with_a_body_is_refused() {
     let mut client = Client::connect(router.address).await;
     client.send(UPGRADE.replace("Host: a", "Host: a\r\nContent-Length: 5")).await;
     assert_eq!(client.answer().await.unwrap().status, 400);
+    let mut client = Client::connect(router.address).await;
+    client.send(UPGRADE.replace("Host: a", "Host: a\r\nTransfer-Encoding: chunked")).await;
+    assert_eq!(client.answer().await.unwrap().status, 400);
     assert_eq!(stable.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_protocol_that_was_not_asked_for_is_a_failure() {
+    let backend = Scripted::start("").await;
+    let router = router(&backend.route()).await;
+    for line in ["Upgrade: ftp\r\n", ""] {
+        backend.now(format!("HTTP/1.1 101 X\r\nConnection: upgrade\r\n{line}\r\npoison"));
+        let mut client = Client::connect(router.address).await;
+        client.send(UPGRADE).await;
+        assert_eq!(client.answer().await.unwrap().status, 502, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_changes_the_protocol_in_http_1_0() {
+    let stable = Origin::good("stable").await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    let mut client = Client::connect(router.address).await;
+    client.send(UPGRADE.replace("HTTP/1.1", "HTTP/1.0")).await;
+    assert_eq!(client.answer().await.unwrap().text(), "stable");
+    assert!(!stable.last_head().contains("upgrade"), "{}", stable.last_head());
+}
+
+#[tokio::test]
+async fn a_backend_of_http_2_is_asked_for_no_other_protocol() {
+    let stable = H2Origin::good("stable").await;
+    let yaml =
+        route(stable.address).replace("track: stable", "track: stable, appProtocol: kubernetes.io/h2c");
+    let router = router(&yaml).await;
+    let mut client = Client::connect(router.address).await;
+    client.send(format!("{UPGRADE}{GET}")).await;
+    assert_eq!(client.answer().await.unwrap().text(), "stable");
+    assert_eq!(client.answer().await.unwrap().text(), "stable", "the connection is in step");
+    assert!(!stable.last().headers.contains_key("upgrade"));
 }

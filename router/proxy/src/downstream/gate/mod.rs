@@ -6,6 +6,8 @@
 //! next head begins, and checks the framing of chunks on the way.
 
 mod chunked;
+#[cfg(test)]
+mod fuzz;
 mod head;
 
 use chunked::Chunked;

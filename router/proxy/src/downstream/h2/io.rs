@@ -129,14 +129,12 @@ impl<S: Transport> rt::Write for Io<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // h2 flushes what it has written before it writes on.
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        match &flushed {
-            Poll::Pending => self.client.waits_to_write(),
-            Poll::Ready(_) => {
-                self.written = 0;
-                self.client.has_written();
-            }
+        if flushed.is_pending() {
+            self.client.waits_to_write();
+        } else {
+            self.written = 0;
+            self.client.has_written();
         }
         flushed
     }

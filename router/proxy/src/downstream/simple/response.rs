@@ -156,7 +156,12 @@ impl Output {
                 count => self.advance(count, client),
             }
         }
-        ready!(Pin::new(stream).poll_flush(cx))?;
+        // TLS takes more than the client does, and tells only here.
+        let flushed = Pin::new(stream).poll_flush(cx);
+        if flushed.is_pending() {
+            client.waits_to_write();
+        }
+        ready!(flushed)?;
         self.progress = 0;
         client.has_written();
         Poll::Ready(Ok(match sending.state {

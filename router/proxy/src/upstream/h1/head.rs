@@ -81,6 +81,10 @@ impl ResponseHead {
         if head.is_chunked && head.length.is_some() {
             return Err(Trouble::Malformed);
         }
+        // Some servers state one (RFC 9110 §8.6 forbids it), and some clients wait for it.
+        if head.status == StatusCode::NO_CONTENT {
+            head.headers.remove(header::CONTENT_LENGTH);
+        }
         Ok(head)
     }
 
@@ -134,6 +138,7 @@ fn has_bare_line_feed(head: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<Option<ResponseHead>, Trouble> {
         ResponseHead::parse(&mut BytesMut::from(text))
@@ -190,4 +195,52 @@ mod tests {
         assert!(parse(&format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(BYTES_MAX))).is_err());
         assert!(parse(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(LINES_MAX + 1))).is_err());
     }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_alike_however_they_are_cut(
+            junk in proptest::collection::vec(any::<u8>(), 0..6),
+            at in 0..HEAD.len(),
+            cut in 0..HEAD.len(),
+        ) {
+            let mut bytes = HEAD.as_bytes().to_vec();
+            bytes.splice(at..at, junk);
+            let outcome = |head: Result<Option<ResponseHead>, Trouble>, left: &BytesMut| {
+                head.map(|head| head.map(|head| (head.status, head.length, head.is_chunked, head.headers, left.len())))
+            };
+            let mut whole = BytesMut::from(&bytes[..]);
+            let at_once = ResponseHead::parse(&mut whole);
+            let at_once = outcome(at_once, &whole);
+            let mut piece = BytesMut::from(&bytes[..cut]);
+            let in_pieces = match ResponseHead::parse(&mut piece) {
+                Ok(None) => {
+                    piece.extend_from_slice(&bytes[cut..]);
+                    let head = ResponseHead::parse(&mut piece);
+                    outcome(head, &piece)
+                }
+                Ok(Some(head)) => {
+                    piece.extend_from_slice(&bytes[cut..]);
+                    outcome(Ok(Some(head)), &piece)
+                }
+                Err(trouble) => Err(trouble),
+            };
+            prop_assert_eq!(in_pieces, at_once);
+        }
+
+        #[test]
+        fn a_head_that_is_taken_has_one_reading(junk in "[\\r\\n :,0-9a-z+-]{0,4}", at in 0..HEAD.len()) {
+            let mut text = HEAD.to_owned();
+            text.insert_str(at, &junk);
+            let mut input = BytesMut::from(text.as_str());
+            if let Ok(Some(_)) = ResponseHead::parse(&mut input) {
+                let taken = &text[..text.len() - input.len()];
+                prop_assert_eq!(taken.find("\r\n\r\n").map(|at| at + 4), Some(taken.len()));
+                prop_assert_eq!(taken.matches('\n').count(), taken.matches("\r\n").count());
+                let named = |name: &str| taken.to_ascii_lowercase().lines().filter(|line| line.starts_with(name)).count();
+                prop_assert!(named("content-length:") + named("transfer-encoding:") <= 1);
+            }
+        }
+    }
+
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\nVary: a, b\r\n\r\nhello";
 }

@@ -37,6 +37,7 @@ pub(crate) struct Connection {
     written: usize,
     decoder: Decoder,
     sending: Sending,
+    pace: Pace,
     fate: Fate,
     /// Set by the pool.
     pub(crate) idle_since: Option<Instant>,
@@ -46,10 +47,20 @@ pub(crate) struct Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sending {
     Head,
+    /// The client waits to be asked for the body, and so do we (RFC 9110 §10.1.1).
+    Waiting,
     Body,
     Done,
     /// The backend reads no more; it may have answered nevertheless.
     Broken,
+}
+
+/// When the body of a request is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    AtOnce,
+    /// The client expects `100 Continue`, and the backend has the word.
+    WhenAsked,
 }
 
 /// What becomes of the connection after the response.
@@ -80,6 +91,7 @@ impl Connection {
             written: 0,
             decoder: Decoder::Done,
             sending: Sending::Done,
+            pace: Pace::AtOnce,
             fate: Fate::Keep,
             idle_since: None,
         })
@@ -106,11 +118,19 @@ impl Connection {
     }
 
     /// Begins a request.
-    pub(crate) fn begin(&mut self, body: RequestBody) {
+    pub(crate) fn begin(&mut self, body: RequestBody, pace: Pace) {
+        self.pace = pace;
         self.written = 0;
         self.output = Bytes::new();
         self.sending = Sending::Head;
         self.body = body;
+    }
+
+    /// The body is to be sent now, whether the backend asked for it or not.
+    pub(crate) fn stop_waiting(&mut self) {
+        if self.sending == Sending::Waiting {
+            self.sending = Sending::Body;
+        }
     }
 
     /// Gives the body of the request back as long as nothing was written.
@@ -127,16 +147,21 @@ impl Connection {
         self.poll_send(head, cx)?;
         loop {
             if !self.input.is_empty()
-                && let Some(head) = ResponseHead::parse(&mut self.input)?
+                && let Some(response) = ResponseHead::parse(&mut self.input)?
             {
+                let is_interim = response.status.is_informational();
                 // 100 Continue and hints are between us and the backend; an upgrade is a final answer.
-                if head.status.is_informational() && head.status != hyper::StatusCode::SWITCHING_PROTOCOLS {
+                if is_interim && response.status != hyper::StatusCode::SWITCHING_PROTOCOLS {
+                    if response.status == hyper::StatusCode::CONTINUE {
+                        self.stop_waiting();
+                        self.poll_send(head, cx)?;
+                    }
                     continue;
                 }
-                if head.closes {
+                if response.closes {
                     self.fate = Fate::Close;
                 }
-                return Poll::Ready(Ok(head));
+                return Poll::Ready(Ok(response));
             }
             ready!(self.poll_fill(self.room(READ_MIN), cx))?;
         }
@@ -146,6 +171,10 @@ impl Connection {
     pub(crate) fn expect_body(&mut self, head: &ResponseHead, method: &hyper::Method) {
         self.decoder = Decoder::new(head, method);
         self.body.is_answered();
+        // An answer to a head that is not written to its end: what would follow is no part of it.
+        if self.sending == Sending::Head {
+            self.sending = Sending::Broken;
+        }
         if matches!(self.decoder, Decoder::UntilClose) {
             self.fate = Fate::Close;
         }
@@ -226,7 +255,7 @@ impl Connection {
     fn poll_send(&mut self, head: &[u8], cx: &mut Context<'_>) -> Result<(), Trouble> {
         loop {
             match self.sending {
-                Sending::Done | Sending::Broken => return Ok(()),
+                Sending::Waiting | Sending::Done | Sending::Broken => return Ok(()),
                 Sending::Head => {
                     let rest = head.get(self.written..).unwrap_or_default();
                     match Pin::new(&mut self.stream).poll_write(cx, rest) {
@@ -235,7 +264,11 @@ impl Connection {
                         Poll::Ready(Err(_)) => self.sending = Sending::Broken,
                     }
                     if self.sending == Sending::Head && self.written >= head.len() {
-                        self.sending = if self.body.is_empty() { Sending::Done } else { Sending::Body };
+                        self.sending = match self.pace {
+                            _ if self.body.is_empty() => Sending::Done,
+                            Pace::AtOnce => Sending::Body,
+                            Pace::WhenAsked => Sending::Waiting,
+                        };
                     }
                 }
                 Sending::Body if self.output.is_empty() => match self.body.poll_encoded(cx) {

@@ -1,0 +1,139 @@
+//! Answers that two parties could read differently are failures of the backend, and what comes after an answer is
+//! nobody's answer.
+
+use crate::{
+    scripted::Scripted,
+    support::{Client, GET, router},
+};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// Name of the row, answer.
+const MALFORMED: [(&str, &str); 34] = [
+    ("length twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok"),
+    ("same length twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"),
+    ("length list", "HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok"),
+    ("length with sign", "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok"),
+    ("negative length", "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok"),
+    ("empty length", "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nok"),
+    ("endless length", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nok"),
+    (
+        "length and coding",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "coding and length",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "coding twice",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    ("chunked not last", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
+    ("unknown coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+    ("identity", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nok"),
+    ("coding in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("bare LF", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"),
+    ("bare LF in head", "HTTP/1.1 200 OK\r\nX: y\nContent-Length: 2\r\n\r\nok"),
+    ("bare CR", "HTTP/1.1 200 OK\r\nX: y\rContent-Length: 2\r\n\r\nok"),
+    ("folded line", "HTTP/1.1 200 OK\r\nX: y\r\n z\r\nContent-Length: 2\r\n\r\nok"),
+    ("NUL", "HTTP/1.1 200 OK\r\nX: \0\r\nContent-Length: 2\r\n\r\nok"),
+    ("space before colon", "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok"),
+    ("no colon", "HTTP/1.1 200 OK\r\nX\r\nContent-Length: 2\r\n\r\nok"),
+    ("no name", "HTTP/1.1 200 OK\r\n: y\r\nContent-Length: 2\r\n\r\nok"),
+    ("empty line first", "\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    ("status below 100", "HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nok"),
+    ("status above 599", "HTTP/1.1 600 OK\r\nContent-Length: 2\r\n\r\nok"),
+    ("status of four digits", "HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok"),
+    ("no status", "HTTP/1.1 OK\r\nContent-Length: 2\r\n\r\nok"),
+    ("HTTP/2", "HTTP/2 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    ("HTTP/1.2", "HTTP/1.2 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    ("HTTP/0.9", "<p>ok</p>\r\n\r\n"),
+    ("another protocol", "SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+    ("a request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("a change of protocol", "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"),
+    ("hints and garbage", "HTTP/1.1 103 X\r\n\r\ngarbage\r\n\r\n"),
+];
+
+/// Name of the row, body after a head that announces chunks.
+const BROKEN_CHUNKS: [(&str, &str); 10] = [
+    ("bare LF after size", "2\nok\r\n0\r\n\r\n"),
+    ("bare LF after data", "2\r\nok\n0\r\n\r\n"),
+    ("no line end after data", "2\r\nok0\r\n\r\n"),
+    ("too much data", "2\r\nokok\r\n0\r\n\r\n"),
+    ("size with space", "2 \r\nok\r\n0\r\n\r\n"),
+    ("size with prefix", "0x2\r\nok\r\n0\r\n\r\n"),
+    ("size with sign", "+2\r\nok\r\n0\r\n\r\n"),
+    ("no size", "\r\nok\r\n0\r\n\r\n"),
+    ("size beyond 2^64", "10000000000000002\r\nok\r\n0\r\n\r\n"),
+    ("space before colon in trailer", "2\r\nok\r\n0\r\nX : y\r\n\r\n"),
+];
+
+#[tokio::test]
+async fn what_can_be_read_in_two_ways_is_answered_with_502() {
+    let backend = Scripted::start("").await;
+    let router = router(&backend.route()).await;
+    for (row, bytes) in MALFORMED {
+        backend.now(bytes);
+        let mut client = Client::connect(router.address).await;
+        client.send(GET).await;
+        let answer = client.answer().await.unwrap_or_else(|| panic!("{row}: no answer"));
+        assert_eq!(answer.status, 502, "{row}");
+        assert!(!answer.text().contains("ok\n") && answer.text() != "ok", "{row}");
+        backend.now(OK);
+        assert_eq!(client.get().await.text(), "ok", "{row}: the client's connection is in step");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_broken_chunks_never_looks_complete() {
+    let backend = Scripted::start("").await;
+    let router = router(&backend.route()).await;
+    for (row, body) in BROKEN_CHUNKS {
+        backend.now(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}"));
+        let mut client = Client::connect(router.address).await;
+        client.send(GET).await;
+        let answer = client.answer().await;
+        assert!(answer.as_ref().is_none_or(|answer| answer.status == 502), "{row}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_an_answer_is_nobodys_answer() {
+    let backend = Scripted::start("").await;
+    let router = router(&backend.route()).await;
+    let poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+    for (row, method, first) in [
+        ("a second answer", "GET", OK),
+        ("after chunks", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+        ("a body of 204", "GET", "HTTP/1.1 204 X\r\nContent-Length: 53\r\n\r\n"),
+        ("a body of 304", "GET", "HTTP/1.1 304 X\r\nContent-Length: 53\r\n\r\n"),
+        ("a body of HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 53\r\n\r\n"),
+        ("an empty body", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    ] {
+        backend.now(format!("{first}{poison}"));
+        let mut client = Client::connect(router.address).await;
+        client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        let answer = client.answer_to(method).await.unwrap();
+        assert!(!answer.text().contains("poison"), "{row}");
+        backend.now(OK);
+        for _ in 0..5 {
+            assert_eq!(client.get().await.text(), "ok", "{row}");
+            assert_eq!(Client::connect(router.address).await.get().await.text(), "ok", "{row}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_concerns_the_backends_connection_stays_there() {
+    let head = "HTTP/1.1 200 OK\r\nConnection: x-secret, keep-alive\r\nX-Secret: 1\r\nKeep-Alive: timeout=5\r\n\
+                Proxy-Connection: keep-alive\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\nX-Kept: 1\r\n\r\n";
+    let backend = Scripted::start(format!("{head}2\r\nok\r\n0\r\nContent-Length: 9\r\n\r\n")).await;
+    let router = router(&backend.route()).await;
+    let answer = Client::connect(router.address).await.get().await;
+    assert_eq!(answer.text(), "ok");
+    assert_eq!(answer.headers["x-kept"], "1");
+    for gone in ["connection", "x-secret", "keep-alive", "proxy-connection", "upgrade", "content-length"] {
+        assert!(!answer.headers.contains_key(gone), "{gone}");
+    }
+}
