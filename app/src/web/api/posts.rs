@@ -9,10 +9,11 @@ use serde::Deserialize;
 use super::caller::Caller;
 use super::extract::{Asked, Body, Number, Perhaps};
 use super::problem::Problem;
-use super::types::{NewPost, PostBody, PostChange, PostLine, PostList, Publish, Status, as_it_is, time};
+use super::types::{NewPost, PostBody, PostChange, PostLine, PostList, Publish, Status, time};
 use crate::store::{Cursor, Post, Publication, Role, User};
 use crate::web::app::{Shared, now};
 use crate::web::visitor::Manner;
+use crate::web::write::revisions::as_draft;
 
 /// Posts of a list when nothing else is asked for.
 const LIMIT: i64 = 20;
@@ -116,7 +117,7 @@ pub(crate) async fn publish(
     let user = caller.writes()?;
     let post = own(&app, user, id).await?;
     let at = time(publish.published_at.as_deref())?;
-    let mut draft = as_it_is(&post);
+    let mut draft = as_draft(&post);
     let wanted = match draft.publication {
         Publication::Published(before) => Publication::Published(at.unwrap_or(before)),
         Publication::Draft | Publication::Archived => {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::problem::Problem;
 use crate::rules;
 use crate::store::{Draft, Post, PostRow, Publication};
+use crate::web::write::revisions::as_draft;
 
 /// Whether readers see a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -190,7 +191,7 @@ impl NewPost {
 impl PostChange {
     /// The post with this change, as a draft that keeps to the rules.
     pub(crate) fn on(self, post: &Post, now: i64) -> Result<Draft, Problem> {
-        let old = as_it_is(post);
+        let old = as_draft(post);
         let at = time(self.published_at.as_deref())?;
         let publication = match (self.status, old.publication) {
             (Some(Status::Draft), _) => Publication::Draft,
@@ -211,26 +212,6 @@ impl PostChange {
             publication,
             kind: old.kind,
         })
-    }
-}
-
-/// A post as the draft that it was saved from.
-pub(crate) fn as_it_is(post: &Post) -> Draft {
-    Draft {
-        kind: if post.is_post() { "post" } else { "page" },
-        slug: post.slug.clone(),
-        title: post.title.clone(),
-        summary: post.summary.clone(),
-        body: post.body.clone(),
-        category: post.category.clone(),
-        tags: post.tags().iter().map(|tag| tag.name.to_owned()).collect(),
-        cover: post.cover.clone(),
-        comments_open: post.comments_open == 1,
-        publication: match (post.status.as_str(), post.published_at) {
-            ("published", Some(at)) => Publication::Published(at),
-            ("archived", _) => Publication::Archived,
-            _ => Publication::Draft,
-        },
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::json;
 
@@ -21,11 +22,15 @@ axe.run(document, {runOnly: tags, resultTypes: ['violations'], iframes: false}).
   error => done(['axe-core failed: ' + error]));
 ";
 
-/// The script, or `None` (and a word about it) where it can't be installed.
+/// The script, or `None` (and a word about it) where it can't be installed; two tests ask for it at the same time.
+static SCRIPT: LazyLock<Option<String>> = LazyLock::new(axe);
+
 fn axe() -> Option<String> {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("axe");
     let script = folder.join("node_modules/axe-core/axe.min.js");
     if !script.exists() {
+        // What an interrupted installation left would be taken for a whole one.
+        let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let installed = Command::new("npm")
             .args([
@@ -98,7 +103,7 @@ const EVERYTHING: &str = "## 从代码说起\n\nSome `inline code`, **strong**, 
 async fn pages_for_readers_are_accessible_in_both_themes_and_sizes() {
     let site = Site::with_posts(40).await;
     let Some(browser) = Browser::start(&site.origin).await else { return };
-    let Some(axe) = axe() else { return };
+    let Some(axe) = SCRIPT.as_deref() else { return };
     let author = site.blog.sign_in("ed").await;
     author
         .write_with(&[
@@ -116,7 +121,7 @@ async fn pages_for_readers_are_accessible_in_both_themes_and_sizes() {
     let month = format!("/archive/{month}");
     let mut wrong = look_at_all(
         &browser,
-        &axe,
+        axe,
         &[
             ("home", "/"),
             ("post", "/posts/everything"),
@@ -142,7 +147,7 @@ async fn pages_for_readers_are_accessible_in_both_themes_and_sizes() {
         .run("const form = document.getElementById('write'); form.noValidate = true; form.requestSubmit();")
         .await;
     browser.until("document.querySelector('[role=alert]')").await;
-    wrong.extend(look(&browser, &axe, "comment-problem").await);
+    wrong.extend(look(&browser, axe, "comment-problem").await);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -150,7 +155,7 @@ async fn pages_for_readers_are_accessible_in_both_themes_and_sizes() {
 async fn pages_for_writers_are_accessible_in_both_themes_and_sizes() {
     let site = Site::with_posts(12).await;
     let Some(browser) = Browser::start(&site.origin).await else { return };
-    let Some(axe) = axe() else { return };
+    let Some(axe) = SCRIPT.as_deref() else { return };
     let author = site.blog.sign_in("root").await;
     let id = author.write("所有的写法", EVERYTHING).await;
     let path = format!("/desk/posts/{id}");
@@ -163,7 +168,7 @@ async fn pages_for_writers_are_accessible_in_both_themes_and_sizes() {
     let (history, revision) = (format!("{path}/revisions"), format!("{path}/revisions/1"));
     let mut wrong = look_at_all(
         &browser,
-        &axe,
+        axe,
         &[
             ("desk", "/desk"),
             ("new", "/desk/posts/new"),
@@ -185,8 +190,8 @@ async fn pages_for_writers_are_accessible_in_both_themes_and_sizes() {
     author.app.store.close().await;
     browser.press("Publish").await;
     browser.sees("What you wrote is still here").await;
-    wrong.extend(look(&browser, &axe, "kept").await);
+    wrong.extend(look(&browser, axe, "kept").await);
     browser.open("/").await;
-    wrong.extend(look(&browser, &axe, "away").await);
+    wrong.extend(look(&browser, axe, "away").await);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
