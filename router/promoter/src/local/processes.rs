@@ -1,6 +1,6 @@
 //! The replicas: processes that are started, probed, restarted and ended.
 //!
-//! They outlive the promoter and are found again by their [`Labels`].
+//! They outlive the promoter and are found again by their [`labels::Labels`].
 
 mod labels;
 mod lives;
