@@ -7,12 +7,10 @@ cd "$(dirname "$0")/.."
 root=$PWD
 
 newest=$(find app/migrations/sqlite -name '*.sql' | sort | tail -1)
+[ "$(git rev-parse --is-shallow-repository)" = false ] || { echo "skipped: this clone has no history to take the earlier tests from: git fetch --unshallow"; exit 0; }
 added=$(git log --diff-filter=A --format=%H -- "$newest" | tail -1)
 [ -n "$added" ] || { echo "skipped: $newest is in no commit yet"; exit 0; }
-before=$(git rev-parse --verify --quiet "$added^") || {
-    echo "the commit before $added is not here, so the earlier tests can't be built: git fetch --unshallow" >&2
-    exit 1
-}
+before=$(git rev-parse --verify "$added^")
 [ -n "$(git ls-tree --name-only "$before" app/migrations/)" ] || { echo "skipped: $newest is the first migration"; exit 0; }
 
 earlier=$root/target/previous/$before

@@ -43,6 +43,7 @@ stage clippy cargo clippy --quiet --workspace --all-targets -- -D warnings &&
 stage doc cargo doc --quiet --workspace --no-deps --document-private-items &&
 stage deny deny &&
 stage test cargo test --workspace --exclude cluster &&
+stage previous tests/previous.sh &&
 stage demo target/debug/demo --port 18080 --folder target/demo-ci &&
 stage rows rows
 
