@@ -16,8 +16,9 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
+    time::Duration,
 };
-use tokio::{net::TcpStream, time};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time};
 use tokio_rustls::TlsAcceptor;
 
 /// Why a connection ended before its time.
@@ -43,6 +44,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Read at once while it is not known what the client speaks.
 const READ_SIZE: usize = 8 * 1024;
+
+/// How long the last bytes of a connection are waited for.
+const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Serves one connection of a client until it ends.
 pub(crate) async fn serve(
@@ -121,6 +125,9 @@ async fn http1<S: Transport>(client: Rc<Client>, mut stream: S, mut input: Bytes
         poll_fn(|cx| poll_until_expired(simple.as_mut(), &client, cx)).await?
     };
     if next == Next::Close {
+        // Over TLS the end is said, so that it cannot be taken for a cut (RFC 8446 §6.1). A client that is gone or takes
+        // nothing any more is left without it.
+        let _ = time::timeout(GOODBYE_TIME_MAX, stream.shutdown()).await;
         return Ok(());
     }
     // What is less usual is boxed, so that other connections have no room for it.

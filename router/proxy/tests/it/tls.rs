@@ -129,6 +129,19 @@ async fn http_1_over_tls_goes_through_the_same_gate() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_connection_is_said_and_not_only_cut() {
+    let stable = Origin::good("stable").await;
+    let files = Files::new();
+    let certificate = files.renew();
+    let router = files.router(&routes((&[&stable], 1), (&[], 0), ""), &[]).await;
+    let mut stream = connect(router.tls_address.unwrap(), &certificate, &["http/1.1"]).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("close_notify came before the end");
+    assert!(answer.ends_with(b"stable"));
+}
+
+#[tokio::test]
 async fn http_2_is_agreed_on_by_alpn_and_nothing_else_is() {
     use http_body_util::{BodyExt, Empty};
     use hyper::client::conn::http2;
