@@ -25,7 +25,7 @@ test-previous: tools ## the blog's tests of before the newest migration, on the 
 	@tests/previous.sh
 
 test-cluster: ## sentences shown on a real Kubernetes (root on Linux; the first time it compiles Kubernetes); FULL=1 for all
-	@cargo test -p cluster
+	@cargo test --workspace --test tutorial --test canary --test verbs
 
 bench-blog: tools ## our blog beside a Django blog: requests, CPU and memory of the same pages (needs wrk and Python)
 	@app/bench/bench.py prepare && app/bench/bench.py measure

@@ -188,7 +188,7 @@ async fn pages_for_writers_are_accessible_in_both_themes_and_sizes() {
     browser.type_into("[name=title]", "Kept").await;
     browser.type_into("[name=body]", "Nothing typed is lost.").await;
     author.app.store.close().await;
-    browser.press("Publish").await;
+    browser.submit("Publish").await;
     browser.sees("What you wrote is still here").await;
     wrong.extend(look(&browser, axe, "kept").await);
     browser.open("/").await;

@@ -148,33 +148,52 @@ impl Browser {
         self.text_of("location.pathname + location.search").await
     }
 
-    async fn element(&self, using: &str, value: &str) -> String {
-        let found = self.post("/element", json!({"using": using, "value": value})).await;
-        found[ELEMENT].as_str().unwrap().to_owned()
+    /// Does something with the element that is found; where the page was replaced in between, with the one that is
+    /// found in the new page.
+    async fn act(&self, (using, value): (&str, &str), action: &str, body: Value) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found = self.post("/element", json!({"using": using, "value": value})).await;
+            let element = found[ELEMENT].as_str().unwrap();
+            match self.call(Method::POST, &format!("/element/{element}/{action}"), &body).await {
+                Ok(_) => return,
+                Err(error) if error.starts_with("stale element") && Instant::now() < deadline => {}
+                Err(error) => panic!("{action} on {value}: {error}"),
+            }
+        }
     }
 
     /// Clicks what a selector finds.
     pub(crate) async fn click(&self, css: &str) {
-        let element = self.element("css selector", css).await;
-        self.post(&format!("/element/{element}/click"), json!({})).await;
+        self.act(("css selector", css), "click", json!({})).await;
     }
 
-    /// Clicks the button with this text.
+    /// Clicks the button with this text, which does something in the page.
     pub(crate) async fn press(&self, label: &str) {
-        let element = self.element("xpath", &format!("//button[normalize-space()='{label}']")).await;
-        self.post(&format!("/element/{element}/click"), json!({})).await;
+        self.act(("xpath", &format!("//button[normalize-space()='{label}']")), "click", json!({})).await;
+    }
+
+    /// Clicks the button with this text, which sends a form.
+    pub(crate) async fn submit(&self, label: &str) {
+        self.leads(self.press(label)).await;
     }
 
     /// Clicks the link with this text.
     pub(crate) async fn follow(&self, label: &str) {
-        let element = self.element("xpath", &format!("//a[normalize-space()='{label}']")).await;
-        self.post(&format!("/element/{element}/click"), json!({})).await;
+        let link = format!("//a[normalize-space()='{label}']");
+        self.leads(self.act(("xpath", &link), "click", json!({}))).await;
+    }
+
+    /// Does what leads to another page, and waits until that is there.
+    pub(crate) async fn leads(&self, go: impl Future<Output = ()>) {
+        self.run("window.isLeft = true").await;
+        go.await;
+        self.until("!window.isLeft && document.readyState === 'complete'").await;
     }
 
     /// Types into a field, after what stands there.
     pub(crate) async fn type_into(&self, css: &str, text: &str) {
-        let element = self.element("css selector", css).await;
-        self.post(&format!("/element/{element}/value"), json!({"text": text})).await;
+        self.act(("css selector", css), "value", json!({"text": text})).await;
     }
 
     /// Types keys to whatever has the focus.
@@ -186,7 +205,12 @@ impl Browser {
 
     /// The value of an expression.
     pub(crate) async fn value_of(&self, expression: &str) -> Value {
-        self.run(&format!("return ({expression});")).await
+        self.evaluate(expression).await.unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    async fn evaluate(&self, expression: &str) -> Result<Value, String> {
+        let body = json!({"script": format!("return ({expression});"), "args": []});
+        self.call(Method::POST, "/execute/sync", &body).await
     }
 
     /// The value of an expression that is a text.
@@ -204,12 +228,15 @@ impl Browser {
         self.post("/execute/async", json!({"script": script, "args": []})).await
     }
 
-    /// Waits until an expression is true.
+    /// Waits until an expression is true. One that fails is not true yet: a page on its way has no body.
     pub(crate) async fn until(&self, expression: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while self.value_of(&format!("Boolean({expression})")).await != json!(true) {
-            let page = self.text_of("document.body.innerText.slice(0, 600)").await;
-            assert!(Instant::now() < deadline, "`{expression}` never became true; the page says:\n{page}");
+        while self.evaluate(&format!("Boolean({expression})")).await != Ok(json!(true)) {
+            if Instant::now() >= deadline {
+                let page =
+                    self.evaluate("location.href + '\\n' + document.body.innerText.slice(0, 600)").await;
+                panic!("`{expression}` never became true; the page says:\n{page:?}");
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -46,7 +46,7 @@ impl Browser {
         self.open("/login").await;
         self.type_into("[name=username]", name).await;
         self.type_into("[name=password]", PASSWORD).await;
-        self.press("Sign in").await;
+        self.submit("Sign in").await;
         self.until("location.pathname === '/desk'").await;
     }
 }

@@ -9,11 +9,11 @@ async fn a_reader_comments_and_an_editor_lets_it_through() {
     let site = Site::with_posts(3).await;
     let Some(reader) = Browser::start(&site.origin).await else { return };
     reader.open("/").await;
-    reader.click(".card h2 a").await;
+    reader.leads(reader.click(".card h2 a")).await;
     let post = reader.path().await;
     reader.type_into("[name=name]", "小林").await;
     reader.type_into("#write [name=body]", "写得**清楚**，谢谢。").await;
-    reader.press("Send comment").await;
+    reader.submit("Send comment").await;
     reader.until("document.querySelector('[role=status]')").await;
     assert!(!reader.shows("写得清楚").await, "nobody sees it yet");
     let Some(editor) = Browser::start(&site.origin).await else { return };
@@ -21,13 +21,13 @@ async fn a_reader_comments_and_an_editor_lets_it_through() {
     editor.open("/desk/comments").await;
     editor.picture("queue").await;
     editor.click("[name=id]").await;
-    editor.press("Approve").await;
+    editor.submit("Approve").await;
     reader.open(&post).await;
     reader.sees("写得清楚，谢谢。").await;
     reader.follow("Reply").await;
     reader.type_into("[name=name]", "阿木").await;
     reader.type_into("#write [name=body]", "同意").await;
-    reader.press("Send comment").await;
+    reader.submit("Send comment").await;
     reader.until("location.search.includes('comment=pending')").await;
 }
 

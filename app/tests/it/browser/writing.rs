@@ -17,7 +17,7 @@ async fn an_author_writes_with_a_live_preview_and_publishes_and_a_phone_reads_it
     browser.until("document.querySelector('.live code .hl-k')?.textContent === 'fn'").await;
     browser.picture("editor-preview").await;
     browser.type_into("[name=tags]", "灰度, 发布").await;
-    browser.press("Publish").await;
+    browser.submit("Publish").await;
     browser.sees("Saved").await;
 
     let Some(phone) = Browser::start(&site.origin).await else { return };
@@ -59,16 +59,16 @@ async fn two_windows_with_one_post_show_the_conflict_and_keep_both_texts() {
     browser.open("/desk/posts/new").await;
     browser.type_into("[name=title]", "Shared").await;
     browser.type_into("[name=body]", "first").await;
-    browser.press("Save draft").await;
+    browser.submit("Save draft").await;
     browser.sees("Saved").await;
     let Some(other) = Browser::start(&site.origin).await else { return };
     other.sign_in("ada").await;
     other.open("/desk/posts/1").await;
     browser.type_into("[name=body]", " mine").await;
-    browser.press("Save draft").await;
+    browser.submit("Save draft").await;
     browser.sees("Saved").await;
     other.type_into("[name=body]", " theirs").await;
-    other.press("Save draft").await;
+    other.submit("Save draft").await;
     other.until("document.querySelector('[role=alert]')").await;
     assert_eq!(other.text_of("document.querySelector('[name=body]').value").await, "first theirs");
     assert!(other.shows("first mine").await, "what the other window saved is shown too");
@@ -83,12 +83,12 @@ async fn ending_all_other_sessions_signs_the_other_browser_out() {
     browser.sign_in("ada").await;
     phone.sign_in("ada").await;
     browser.open("/desk/account").await;
-    browser.press("Sign out everywhere else").await;
+    browser.submit("Sign out everywhere else").await;
     browser.until("document.querySelectorAll('form input[name=session]').length === 0").await;
     phone.open("/desk").await;
     assert_eq!(phone.path().await, "/login?next=%2Fdesk");
     browser.open("/desk").await;
-    browser.press("Sign out").await;
+    browser.submit("Sign out").await;
     browser.open("/desk").await;
     assert_eq!(browser.path().await, "/login?next=%2Fdesk");
 }
@@ -105,15 +105,15 @@ async fn everything_works_without_script() {
     browser.open("/desk/posts/new").await;
     browser.type_into("[name=title]", "Plain").await;
     browser.type_into("[name=body]", "No script needed.").await;
-    browser.press("Publish").await;
+    browser.submit("Publish").await;
     browser.sees("Saved").await;
     browser.open("/posts/plain").await;
     browser.type_into("[name=body]", "Well said").await;
-    browser.press("Send comment").await;
+    browser.submit("Send comment").await;
     browser.until("document.querySelector('.comment')?.innerText.includes('Well said')").await;
     browser.open("/desk/comments?status=approved").await;
     browser.click("[name=id]").await;
-    browser.press("Delete").await;
+    browser.submit("Delete").await;
     browser.open("/posts/plain").await;
     assert!(!browser.shows("Well said").await);
 }
