@@ -1,8 +1,8 @@
 use super::{
     client::Client,
-    gate::{self, Stage},
+    gate::{self, Gate, Stage},
+    gated::Gated,
     h2,
-    io::Io,
     simple::{self, Next},
     transport::Transport,
 };
@@ -135,7 +135,7 @@ async fn http1<S: Transport>(client: Rc<Client>, mut stream: S, mut input: Bytes
 }
 
 async fn by_hyper<S: Transport>(client: Rc<Client>, stream: S, input: BytesMut) -> Result<(), Ended> {
-    let io = Io::new(stream, input, Rc::clone(&client));
+    let io = Gated::new((stream, input), Gate::new(), Rc::clone(&client));
     let service = service_fn({
         let client = Rc::clone(&client);
         move |request| exchange::handle(Rc::clone(&client), request)

@@ -1,89 +1,47 @@
 use super::{
     client::{Client, PROGRESS_MIN},
-    gate::{Gate, REFUSED, Stage, Verdict},
     transport::Transport,
 };
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use hyper::rt;
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
-    time::Duration,
 };
-use tokio::{io::AsyncReadExt, time};
 
-/// A client's socket behind the [`Gate`], as hyper reads and writes it.
-pub(super) struct Io<S> {
-    stream: S,
-    gate: Gate,
+/// A client's connection, as hyper reads and writes it: what comes is looked at by `filter`, and deadlines are kept.
+pub(super) struct Io<S, F> {
+    pub(super) stream: S,
+    pub(super) filter: F,
     /// What was read and not handed on.
-    input: BytesMut,
-    client: Rc<Client>,
+    pub(super) input: BytesMut,
+    pub(super) client: Rc<Client>,
     /// Bytes of a body since its deadline was set, and bytes written since theirs.
-    read: usize,
+    pub(super) read: usize,
     written: usize,
 }
 
-/// Read at once: an ordinary head fits, and a body comes in pieces of the size that hyper asks for.
-const READ_SIZE: usize = 8 * 1024;
-
-/// What a client may still send after a refusal, and how long, so that it can read the answer before a reset.
-const LINGER_BYTES_MAX: usize = 256 * 1024;
-const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
+/// Looks at the bytes of a connection.
+pub(super) trait Filter: Unpin {
+    /// So many bytes were written to the client.
+    fn has_sent(&mut self, count: usize);
+}
 
 // === impl Io ===
 
-impl<S: Transport> Io<S> {
+impl<S: Transport, F: Filter> Io<S, F> {
     /// `input` was read already.
-    pub(super) const fn new(stream: S, input: BytesMut, client: Rc<Client>) -> Self {
-        Self { stream, gate: Gate::new(), input, client, read: 0, written: 0 }
-    }
-
-    /// After the last answer: takes in what the client is still sending. A socket that is closed with unread bytes is
-    /// reset, and the reset may overtake the answer.
-    pub(super) async fn linger(mut self) {
-        if !self.gate.is_refused() {
-            return;
-        }
-        let mut sink = vec![0; READ_SIZE];
-        let mut left = LINGER_BYTES_MAX;
-        let drain = async {
-            while let Ok(count @ 1..) = self.stream.read(&mut sink).await {
-                left = left.saturating_sub(count);
-                if left == 0 {
-                    break;
-                }
-            }
-        };
-        // Whether the client was done or not makes no difference any more.
-        let _ = time::timeout(LINGER_TIME_MAX, drain).await;
-    }
-
-    /// The socket and what was read but not handed on: after a change of protocol.
-    pub(super) fn into_parts(self) -> (S, BytesMut) {
-        (self.stream, self.input)
-    }
-
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.input.reserve(READ_SIZE);
-        self.stream.poll_fill(&mut self.input, cx)
-    }
-
-    /// Keeps the deadlines of reading: a body has to go on.
-    fn has_passed(&mut self, count: usize) {
-        self.read += count;
-        if self.gate.stage() != Stage::Body || self.read >= PROGRESS_MIN {
-            self.read = 0;
-            self.client.has_read();
-        }
+    pub(super) fn new((stream, input): (S, BytesMut), filter: F, client: Rc<Client>) -> Self {
+        Self { stream, filter, input, client, read: 0, written: 0 }
     }
 
     fn has_written(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &result {
             Poll::Pending => self.client.waits_to_write(),
             Poll::Ready(Ok(count)) => {
+                self.filter.has_sent(*count);
                 self.written += count;
                 if self.written >= PROGRESS_MIN {
                     self.written = 0;
@@ -96,52 +54,7 @@ impl<S: Transport> Io<S> {
     }
 }
 
-impl<S: Transport> rt::Read for Io<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut target: rt::ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        loop {
-            match this.gate.admit(&this.input, target.remaining()) {
-                Verdict::Pass(count) => {
-                    target.put_slice(this.input.get(..count).unwrap_or_default());
-                    this.input.advance(count);
-                    this.has_passed(count);
-                    return Poll::Ready(Ok(()));
-                }
-                Verdict::Skip(count) => this.input.advance(count),
-                Verdict::Refuse(refusal) => {
-                    this.client.refuse(refusal);
-                    this.input = BytesMut::from(REFUSED);
-                }
-                Verdict::Break => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-                Verdict::Hold if this.gate.answered(this.client.answered()) => {}
-                Verdict::Hold => {
-                    this.client.holds(cx);
-                    return Poll::Pending;
-                }
-                Verdict::More if this.gate.is_refused() => return Poll::Pending,
-                Verdict::More => match this.poll_fill(cx) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
-                    Poll::Ready(Ok(_)) => {}
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => {
-                        if this.input.is_empty() {
-                            // An idle connection keeps no buffer.
-                            this.input = BytesMut::new();
-                        }
-                        this.client.waits_for(this.gate.stage(), this.input.is_empty());
-                        return Poll::Pending;
-                    }
-                },
-            }
-        }
-    }
-}
-
-impl<S: Transport> rt::Write for Io<S> {
+impl<S: Transport, F: Filter> rt::Write for Io<S, F> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.has_written(result)

@@ -3,6 +3,7 @@
 mod client;
 mod connection;
 pub(crate) mod gate;
+mod gated;
 mod h2;
 mod io;
 mod simple;

@@ -12,9 +12,10 @@ pub(crate) use stream::Stream;
 use super::{client::Client, connection::Ended, gate, transport::Transport};
 use crate::{exchange, lifecycle::Phase};
 use bytes::BytesMut;
+use frames::Frames;
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::TokioTimer;
-use io::Io;
+use io::Framed;
 use std::{future::poll_fn, pin::pin, rc::Rc, task::Poll, time::Duration};
 use stream::Executor;
 
@@ -47,7 +48,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Serves HTTP/2 until the connection ends. `input` was read already.
 pub(super) async fn serve<S: Transport>(client: Rc<Client>, stream: S, input: BytesMut) -> Result<(), Ended> {
     client.speaks_h2();
-    let io = Io::new(stream, input, Rc::clone(&client));
+    let io = Framed::new((stream, input), Frames::new(), Rc::clone(&client));
     let service = service_fn({
         let client = Rc::clone(&client);
         move |request| exchange::handle(Rc::clone(&client), request)
