@@ -5,8 +5,11 @@ use crate::{
     config::{AppProtocol, HealthSpec},
     routes::{Backend, Endpoint},
 };
-use hyper::StatusCode;
-use std::{collections::HashMap, sync::Arc, time::Duration, time::Instant};
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::{Request, StatusCode, client::conn::http2, header};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration, time::Instant};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -25,6 +28,9 @@ struct Probe {
 
 /// How often it is looked whether somebody is due: the shortest interval.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Who asks.
+const USER_AGENT: &str = "huidu-router-health";
 
 /// More than any status line has.
 const LINE_MAX: u64 = 1_024;
@@ -70,25 +76,39 @@ fn checked(control: &Control) -> Vec<(Arc<Endpoint>, (HealthSpec, AppProtocol))>
     checked.flat_map(of_backend).collect()
 }
 
-/// One that speaks HTTP/2 is well when it takes a connection.
 async fn is_well(endpoint: &Endpoint, health: &HealthSpec, protocol: AppProtocol) -> bool {
-    if protocol == AppProtocol::H2c {
-        let connecting = time::timeout(health.timeout.get(), TcpStream::connect(endpoint.address)).await;
-        return matches!(connecting, Ok(Ok(_)));
-    }
     let (path, address) = (health.path.as_str(), endpoint.address);
-    let head = format!(
-        "GET {path} HTTP/1.1\r\nhost: {address}\r\nuser-agent: huidu-router-health\r\nconnection: close\r\n\r\n"
-    );
     let question = async {
-        let mut stream = BufReader::new(TcpStream::connect(address).await.ok()?);
-        stream.write_all(head.as_bytes()).await.ok()?;
-        let mut line = Vec::new();
-        stream.take(LINE_MAX).read_until(b'\n', &mut line).await.ok()?;
-        status_of(&line)
+        match protocol {
+            AppProtocol::Http1 => ask(path, address).await,
+            AppProtocol::H2c => ask_h2(path, address).await,
+        }
     };
     let status = time::timeout(health.timeout.get(), question).await.ok().flatten();
     status.is_some_and(|status| status.is_success() || status.is_redirection())
+}
+
+async fn ask(path: &str, address: SocketAddr) -> Option<StatusCode> {
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nuser-agent: {USER_AGENT}\r\nconnection: close\r\n\r\n"
+    );
+    let mut stream = BufReader::new(TcpStream::connect(address).await.ok()?);
+    stream.write_all(head.as_bytes()).await.ok()?;
+    let mut line = Vec::new();
+    stream.take(LINE_MAX).read_until(b'\n', &mut line).await.ok()?;
+    status_of(&line)
+}
+
+async fn ask_h2(path: &str, address: SocketAddr) -> Option<StatusCode> {
+    let stream = TokioIo::new(TcpStream::connect(address).await.ok()?);
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.ok()?;
+    let request = Request::get(format!("http://{address}{path}")).header(header::USER_AGENT, USER_AGENT);
+    let request = request.body(Empty::<Bytes>::new()).ok()?;
+    // The connection ends with the question.
+    tokio::select! {
+        response = sender.send_request(request) => Some(response.ok()?.status()),
+        _ = connection => None,
+    }
 }
 
 /// The status in the first line of an answer (RFC 9112 §4).

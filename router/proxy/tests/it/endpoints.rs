@@ -1,6 +1,9 @@
 //! Which endpoint of a track gets a request, and what happens when none has room.
 
-use crate::support::{Behaviour, Client, GET, Origin, eventually, get, put, router, routes};
+use crate::{
+    h2_origin::{Call, H2Client, H2Origin, Reply},
+    support::{Behaviour, Client, GET, Origin, eventually, get, put, router, routes},
+};
 use std::time::Duration;
 
 fn route(origins: &[&Origin], fields: &str) -> String {
@@ -52,6 +55,27 @@ async fn a_health_check_takes_an_endpoint_out_and_brings_it_back() {
     }
     assert!(by_a > 0);
     assert!(a.last_head().starts_with("GET /"), "{}", a.last_head());
+}
+
+#[tokio::test]
+async fn a_health_check_is_a_request_where_http_2_is_spoken_too() {
+    let (a, b) = (H2Origin::good("a").await, H2Origin::good("b").await);
+    let fields =
+        "appProtocol: kubernetes.io/h2c, health: {path: /healthz, interval: 100ms, unhealthyAfter: 2}";
+    let endpoints = format!("endpoints: ['{}', '{}']", a.address, b.address);
+    let yaml =
+        format!("routes: [{{name: r, backends: [{{name: b, track: stable, {endpoints}, {fields}}}]}}]");
+    let router = router(&yaml).await;
+    let states = || async { get(router.admin_address, "/routes").await.text().to_owned() };
+    a.now(Reply::Status(503));
+    eventually("a is unhealthy", || async { states().await.contains("\"state\":\"unhealthy\"") }).await;
+    assert!(a.last().uri.ends_with("/healthz"), "{}", a.last().uri);
+    let mut client = Client::connect(router.address).await;
+    for _ in 0..20 {
+        assert_eq!(client.get().await.text(), "b");
+    }
+    a.now(Reply::Good);
+    eventually("a is ready", || async { !states().await.contains("unhealthy") }).await;
 }
 
 #[tokio::test]
@@ -118,4 +142,62 @@ async fn endpoints_that_leave_get_nothing_more_and_their_connections_are_closed(
     assert_eq!(client.get().await.text(), "b", "the same client's next request");
     assert_eq!(a.requests(), 1);
     eventually("the idle connection to a is closed", || async { a.open() == 0 }).await;
+}
+
+/// Clients that keep their connections do not keep an endpoint: it is chosen anew for each request, and the router's
+/// own idle connections to it are looked after once a second.
+#[tokio::test]
+async fn clients_of_both_versions_that_stay_leave_an_endpoint_at_once_and_what_is_under_way_ends_there() {
+    let leaving = Origin::start("leaving", Behaviour::Slow(Duration::from_millis(500))).await;
+    let stays = Origin::good("stays").await;
+    let router = router(&routes((&[&leaving], 1), (&[], 0), "")).await;
+    let mut busy = Vec::new();
+    for _ in 0..20 {
+        let mut client = Client::connect(router.address).await;
+        client.send(GET).await;
+        busy.push(client);
+    }
+    let h2 = H2Client::connect(router.address).await;
+    let call = tokio::spawn(h2.call(Call::get("/")));
+    eventually("all are under way", || async { leaving.requests() == 21 }).await;
+    let spec = proxy::config::from_yaml("test", &routes((&[&stays], 1), (&[], 0), "")).unwrap();
+    router.control.apply("test", spec).await;
+    for client in &mut busy {
+        assert_eq!(client.answer().await.unwrap().text(), "leaving");
+        assert_eq!(client.get().await.text(), "stays");
+    }
+    assert_eq!(call.await.unwrap().unwrap().body, b"leaving");
+    assert_eq!(h2.call(Call::get("/")).await.unwrap().body, b"stays");
+    assert_eq!(leaving.requests(), 21);
+    eventually("nothing leads to it any more", || async { leaving.open() == 0 }).await;
+}
+
+#[tokio::test]
+async fn a_connection_of_http_2_to_an_endpoint_that_leaves_is_closed() {
+    let (leaving, stays) = (H2Origin::good("leaving").await, H2Origin::good("stays").await);
+    let to = |origin: &H2Origin| {
+        let fields = format!("appProtocol: kubernetes.io/h2c, endpoints: ['{}']", origin.address);
+        format!("routes: [{{name: r, backends: [{{name: b, track: stable, {fields}}}]}}]")
+    };
+    let router = router(&to(&leaving)).await;
+    let mut client = Client::connect(router.address).await;
+    assert_eq!(client.get().await.text(), "leaving");
+    router.control.apply("test", proxy::config::from_yaml("test", &to(&stays)).unwrap()).await;
+    assert_eq!(client.get().await.text(), "stays");
+    eventually("nothing leads to it any more", || async { leaving.open() == 0 }).await;
+}
+
+#[tokio::test]
+async fn a_timeout_of_zero_is_none() {
+    let slow = Origin::start("slow", Behaviour::Slow(Duration::from_millis(300))).await;
+    for (timeouts, status) in [
+        ("{request: 0s, backendRequest: 0s}", 200),
+        ("{request: 0s, backendRequest: 100ms}", 504),
+        ("{request: 100ms, backendRequest: 0s}", 504),
+        ("{request: 5s, backendRequest: 0s}", 200),
+    ] {
+        let yaml = routes((&[&slow], 1), (&[], 0), &format!("timeouts: {timeouts}"));
+        let router = router(&yaml).await;
+        assert_eq!(get(router.address, "/").await.status, status, "{timeouts}");
+    }
 }

@@ -74,6 +74,7 @@ struct State {
     seen: Mutex<Vec<Seen>>,
     requests: AtomicUsize,
     connections: AtomicUsize,
+    open: AtomicUsize,
     sent_bytes: AtomicUsize,
     goodbye: Notify,
 }
@@ -130,6 +131,7 @@ impl H2Origin {
             seen: Mutex::default(),
             requests: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
             sent_bytes: AtomicUsize::new(0),
             goodbye: Notify::new(),
         });
@@ -138,7 +140,12 @@ impl H2Origin {
             async move {
                 let mut connections = tokio::task::JoinSet::new();
                 while let Ok((stream, _)) = listener.accept().await {
-                    connections.spawn(serve(stream, Arc::clone(&state), streams_max));
+                    let state = Arc::clone(&state);
+                    connections.spawn(async move {
+                        state.open.fetch_add(1, SeqCst);
+                        serve(stream, Arc::clone(&state), streams_max).await;
+                        state.open.fetch_sub(1, SeqCst);
+                    });
                 }
             }
         });
@@ -155,6 +162,11 @@ impl H2Origin {
 
     pub(crate) fn connections(&self) -> usize {
         self.state.connections.load(SeqCst)
+    }
+
+    /// Connections that have not ended.
+    pub(crate) fn open(&self) -> usize {
+        self.state.open.load(SeqCst)
     }
 
     pub(crate) fn sent_bytes(&self) -> usize {

@@ -257,3 +257,36 @@ fn one_service_on_two_ports_is_two_backends() {
         [("stable", vec!["10.0.0.1:8080".to_owned()]), ("stable.2", vec!["10.0.0.1:9090".to_owned()])]
     );
 }
+
+#[test]
+fn the_app_protocol_of_a_port_says_what_its_pods_speak() {
+    for (stated, expected) in [
+        ("", Some(AppProtocol::Http1)),
+        (", appProtocol: http", Some(AppProtocol::Http1)),
+        (", appProtocol: kubernetes.io/ws", Some(AppProtocol::Http1)),
+        (", appProtocol: kubernetes.io/h2c", Some(AppProtocol::H2c)),
+        (", appProtocol: kubernetes.io/wss", None),
+    ] {
+        let port = service("stable", &format!("ports: [{{name: http, port: 80{stated}}}]"));
+        let rule = http_route("", &format!("rules: [{{{TO_STABLE}}}]"));
+        let spec = of(&[rule], &[port], &[slice("stable", &["10.0.0.1 ready"])]);
+        let backend = &spec.routes[0].backends[0];
+        assert_eq!(backend.invalid.is_none().then_some(backend.app_protocol), expected, "{stated}");
+        assert_eq!(spec.problems.is_empty(), expected.is_some(), "{:?}", spec.problems);
+    }
+}
+
+#[test]
+fn a_timeout_of_zero_is_none_and_what_is_not_stated_has_a_limit() {
+    let years = |timeouts: &str| {
+        let spec = routes(&format!("rules: [{{{TO_STABLE}, timeouts: {{{timeouts}}}}}]"));
+        let in_force = spec.routes[0].timeouts.in_force();
+        let year = std::time::Duration::from_secs(300 * 24 * 3_600);
+        (in_force.request.get() > year, in_force.backend_request.get() > year)
+    };
+    assert_eq!(years("request: 0s"), (true, true));
+    assert_eq!(years("request: 0s, backendRequest: 0s"), (true, true));
+    assert_eq!(years("request: 0s, backendRequest: 5s"), (true, false));
+    assert_eq!(years("backendRequest: 5s"), (false, false));
+    assert_eq!(years(""), (false, false));
+}
