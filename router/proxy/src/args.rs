@@ -1,7 +1,7 @@
 //! Flags, each with an environment variable; checked before any port is bound.
 
 use crate::{
-    config::{Duration, Share},
+    config::{AccessLogSpec, Duration, Share},
     control::Parent,
     lifecycle::DrainTimes,
     listen::Sharing,
@@ -118,6 +118,18 @@ pub struct Args {
     #[arg(long, env = "ROUTER_CLIENT_STALL_TIMEOUT", value_name = "DURATION", default_value = "30s")]
     pub client_stall_timeout: Duration,
 
+    /// The share of the requests that have a line of JSON on standard output, like 1%.
+    #[arg(long, env = "ROUTER_ACCESS_LOG", value_name = "PERCENT", default_value = "0%")]
+    pub access_log: Share,
+
+    /// Every request that failed has such a line, whatever the share is.
+    #[arg(long, env = "ROUTER_ACCESS_LOG_FAILURES")]
+    pub access_log_failures: bool,
+
+    /// The lines tell the query with the path. It may hold secrets.
+    #[arg(long, env = "ROUTER_ACCESS_LOG_QUERY")]
+    pub access_log_query: bool,
+
     /// What to log, like `info` or `proxy=debug`.
     #[arg(long, env = "ROUTER_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
@@ -160,6 +172,16 @@ impl Args {
         let connections_max = self.max_connections.get().div_ceil(self.worker_count());
         let (trusted_hops, trace_sample) = (self.trusted_hops, self.trace_sample);
         Settings { patience, trusted_hops, trace_sample, connections_max }
+    }
+
+    /// Which requests are logged where the routes say nothing about it.
+    #[must_use]
+    pub const fn access_log(&self) -> AccessLogSpec {
+        AccessLogSpec {
+            sample: self.access_log,
+            failures: self.access_log_failures,
+            query: self.access_log_query,
+        }
     }
 
     /// The stages of a drain.

@@ -9,7 +9,7 @@ use split::Track;
 use std::time::Duration;
 
 /// The names of the metrics, for tests that compare them with the documents.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "huidu_router_first_attempt_duration_seconds",
     "huidu_router_request_duration_seconds",
     "huidu_router_failovers_total",
@@ -18,6 +18,7 @@ pub const NAMES: [&str; 8] = [
     "huidu_router_weight",
     "huidu_router_generation",
     "huidu_router_config_errors_total",
+    "huidu_router_access_log_lost_total",
 ];
 
 /// A latency bound of the analysis must be one of these seconds, so that slow requests can be counted.
@@ -45,6 +46,8 @@ pub struct Metrics {
     generation: Gauge,
     /// Configurations refused; the last good one stays.
     pub config_errors: IntCounter,
+    /// Lines of the access log that nobody could take in time.
+    pub access_log_lost: IntCounter,
 }
 
 /// The handles of one track of one route, by [`Class`].
@@ -104,7 +107,7 @@ impl Metrics {
     /// None in practice: names are constants, and the registry is new.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let [first, request, failovers, tripped, in_flight, weight, generation, config_errors] = NAMES;
+        let [first, request, failovers, tripped, in_flight, weight, generation, config_errors, lost] = NAMES;
         let histogram = |name, help| {
             let opts = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
             HistogramVec::new(opts, &["route", "track", "class"])
@@ -128,6 +131,10 @@ impl Metrics {
                 config_errors,
                 "Configurations refused; the last good one stays.",
             )?,
+            access_log_lost: IntCounter::new(
+                lost,
+                "Lines of the access log that standard output did not take in time.",
+            )?,
             registry,
         };
         metrics.register()?;
@@ -143,7 +150,8 @@ impl Metrics {
         registry.register(Box::new(self.in_flight.clone()))?;
         registry.register(Box::new(self.weight.clone()))?;
         registry.register(Box::new(self.generation.clone()))?;
-        registry.register(Box::new(self.config_errors.clone()))
+        registry.register(Box::new(self.config_errors.clone()))?;
+        registry.register(Box::new(self.access_log_lost.clone()))
     }
 
     /// The handles for the tracks of `route`, stable first. The series exist from then on, at zero.

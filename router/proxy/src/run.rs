@@ -1,6 +1,7 @@
 //! Puts the parts together: workers on their threads, the control plane on this one.
 
 use crate::{
+    access_log::AccessLog,
     args::Args,
     config::ConfigError,
     control::{self, Access, Control, FileSource, KubernetesError, KubernetesSource, Source, TokenError},
@@ -84,7 +85,10 @@ impl Router {
     pub async fn start(args: Args) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new()?);
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
-        let control = Arc::new(Control::new(Arc::clone(&table), Arc::clone(&metrics)));
+        let access_log = AccessLog::start(args.access_log(), metrics.access_log_lost.clone())?;
+        let access_log = Arc::new(access_log);
+        let control = Control::new(Arc::clone(&table), Arc::clone(&metrics), Arc::clone(&access_log));
+        let control = Arc::new(control);
         let file = Self::first_routes(&args, &control).await?;
         let cluster = Self::cluster(&args, &control).await?;
 
@@ -100,7 +104,8 @@ impl Router {
         let (phase, phase_seen) = watch::channel(Phase::Serving);
         let tls_server = tls.as_ref().map(Tls::server).transpose()?;
         let (phase_of_workers, settings) = (phase_seen.clone(), args.settings());
-        let shared = Shared { table, metrics, tls: tls_server, phase: phase_of_workers, settings };
+        let shared =
+            Shared { table, metrics, access_log, tls: tls_server, phase: phase_of_workers, settings };
         let start = |(index, listeners)| worker::start(index, listeners, shared.clone());
         let workers = listeners.into_iter().enumerate().map(start).collect::<Result<_, _>>()?;
 
@@ -145,7 +150,7 @@ impl Router {
 
     /// Drains, and returns when all connections have ended or the deadline has passed.
     pub async fn drain(self) {
-        let Self { phase, workers, background, args, .. } = self;
+        let Self { phase, workers, background, args, control, .. } = self;
         let all_done =
             tokio::task::spawn_blocking(move || workers.into_iter().all(|worker| worker.join().is_ok()));
         tokio::select! {
@@ -155,6 +160,11 @@ impl Router {
             _ = all_done => tracing::info!("Drained"),
         }
         background.iter().for_each(JoinHandle::abort);
+        // The last requests have their lines too.
+        let finished = tokio::task::spawn_blocking(move || control.access_log.finish()).await;
+        if let Err(error) = finished {
+            tracing::error!(%error, "The access log was not finished: {error}");
+        }
     }
 }
 

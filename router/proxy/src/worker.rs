@@ -3,6 +3,7 @@
 
 pub use crate::downstream::Patience;
 use crate::{
+    access_log::AccessLog,
     config::Share,
     downstream,
     lifecycle::Phase,
@@ -33,6 +34,8 @@ pub struct Shared {
     pub table: Arc<ArcSwap<Table>>,
     /// Pre-resolved handles are in the table; this one is for what is rare.
     pub metrics: Arc<Metrics>,
+    /// Takes a line for each request that is to have one.
+    pub access_log: Arc<AccessLog>,
     /// What TLS is spoken with, where it is spoken.
     pub tls: Option<Arc<ServerConfig>>,
     /// Where the process is in its life.

@@ -1,5 +1,6 @@
 //! What a writer states: types that refuse nonsense, and errors that name place, field and remedy.
 
+mod access_log;
 mod app_protocol;
 mod duration;
 mod endpoint;
@@ -11,6 +12,7 @@ mod share;
 mod spec;
 mod sticky;
 
+pub use access_log::AccessLogSpec;
 pub use app_protocol::{AppProtocol, AppProtocolError};
 pub use duration::{Duration, DurationError};
 pub use endpoint::{EndpointAddress, EndpointName, EndpointSpec};

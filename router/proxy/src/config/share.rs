@@ -1,8 +1,12 @@
-use std::str::FromStr;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
 
 /// A part of all requests, from 0 % to 100 %.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Share(f64);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Share {
+    percent: f64,
+}
 
 /// The text is no [`Share`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +19,7 @@ impl Share {
     /// From 0 to 1.
     #[must_use]
     pub const fn get(self) -> f64 {
-        self.0
+        self.percent / 100.0
     }
 }
 
@@ -25,9 +29,29 @@ impl FromStr for Share {
     fn from_str(text: &str) -> Result<Self, ShareError> {
         let number =
             text.strip_suffix('%').filter(|number| number.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
-        let percent: Option<f64> = number.and_then(|number| number.parse().ok());
-        let share = percent.map(|percent| percent / 100.0).filter(|share| (0.0..=1.0).contains(share));
-        share.map(Self).ok_or_else(|| ShareError(text.to_owned()))
+        let percent = number.and_then(|number| number.parse().ok());
+        let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
+        percent.map(|percent| Self { percent }).ok_or_else(|| ShareError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.percent)
+    }
+}
+
+impl TryFrom<String> for Share {
+    type Error = ShareError;
+
+    fn try_from(text: String) -> Result<Self, ShareError> {
+        text.parse()
+    }
+}
+
+impl From<Share> for String {
+    fn from(share: Share) -> Self {
+        share.to_string()
     }
 }
 
@@ -39,6 +63,7 @@ mod tests {
     fn a_share_is_a_percentage() {
         assert_eq!("1%".parse::<Share>().unwrap().get(), 0.01);
         assert_eq!("100%".parse::<Share>().unwrap().get(), 1.0);
+        assert_eq!("0.7%".parse::<Share>().unwrap().to_string(), "0.7%");
         for text in ["", "%", "1", "101%", "-1%", "1e1%", "inf%", "NaN%"] {
             assert!(text.parse::<Share>().is_err(), "{text:?}");
         }

@@ -1,5 +1,6 @@
 use super::{
-    AppProtocol, Duration, EndpointSpec, FilterSpec, HeaderEdits, MatchSpec, PathMatch, StickySpec, names,
+    AccessLogSpec, AppProtocol, Duration, EndpointSpec, FilterSpec, HeaderEdits, MatchSpec, PathMatch,
+    StickySpec, names,
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 use split::{MAX_BACKEND_WEIGHT, MAX_BACKENDS, Track};
@@ -13,6 +14,9 @@ pub struct RoutesSpec {
     pub generation: u64,
     /// The routes; the most specific match wins, whatever the order.
     pub routes: Vec<RouteSpec>,
+    /// Which requests are logged; what the flags say where it is not stated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_log: Option<AccessLogSpec>,
     /// What the source could not carry out as it was meant; the routes are in force nevertheless.
     #[serde(skip)]
     pub problems: Vec<String>,
@@ -191,6 +195,7 @@ struct RawRoutes {
     #[serde(default)]
     generation: u64,
     routes: Vec<RouteSpec>,
+    access_log: Option<AccessLogSpec>,
 }
 
 #[derive(Deserialize)]
@@ -233,14 +238,14 @@ const fn three() -> std::num::NonZeroU32 {
 impl TryFrom<RawRoutes> for RoutesSpec {
     type Error = RuleError;
 
-    fn try_from(RawRoutes { generation, routes }: RawRoutes) -> Result<Self, RuleError> {
+    fn try_from(RawRoutes { generation, routes, access_log }: RawRoutes) -> Result<Self, RuleError> {
         let mut seen = HashSet::new();
         for route in &routes {
             if !seen.insert(&route.name) {
                 return Err(RuleError::RouteTwice(route.name.clone()));
             }
         }
-        Ok(Self { generation, routes, problems: Vec::new() })
+        Ok(Self { generation, routes, access_log, problems: Vec::new() })
     }
 }
 

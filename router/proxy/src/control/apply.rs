@@ -3,7 +3,8 @@ use super::{
     source::{SourceKind, SourceView, ViewSource},
 };
 use crate::{
-    config::{BackendWeight, ConfigError, RouteSpec, RoutesSpec},
+    access_log::AccessLog,
+    config::{AccessLogSpec, BackendWeight, ConfigError, RouteSpec, RoutesSpec},
     metrics::Metrics,
     routes::{Route, Table},
     tls::TlsError,
@@ -24,6 +25,10 @@ pub struct Control {
     pub table: Arc<ArcSwap<Table>>,
     /// What Prometheus scrapes.
     pub metrics: Arc<Metrics>,
+    /// Written by the workers.
+    pub access_log: Arc<AccessLog>,
+    /// What it has where the routes say nothing about it.
+    access_log_default: AccessLogSpec,
     /// Random per process, so that a restart is seen.
     pub instance: String,
     last_error: ArcSwapOption<ConfigError>,
@@ -41,6 +46,8 @@ struct SourceCell(ViewSource);
 struct Applying {
     applied: Applied,
     names: Names,
+    /// What the routes said about the access log.
+    access_log: Option<AccessLogSpec>,
 }
 
 /// Whether any configuration was ever applied.
@@ -89,15 +96,21 @@ const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
 impl Control {
     /// No routes yet.
     #[must_use]
-    pub fn new(table: Arc<ArcSwap<Table>>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(table: Arc<ArcSwap<Table>>, metrics: Arc<Metrics>, access_log: Arc<AccessLog>) -> Self {
         Self {
             table,
             metrics,
+            access_log_default: access_log.spec(),
+            access_log,
             instance: format!("{:016x}", rand::random::<u64>()),
             last_error: ArcSwapOption::empty(),
             tls_error: ArcSwapOption::empty(),
             source: OnceLock::new(),
-            applying: Mutex::new(Applying { applied: Applied::Never, names: Names::default() }),
+            applying: Mutex::new(Applying {
+                applied: Applied::Never,
+                names: Names::default(),
+                access_log: None,
+            }),
         }
     }
 
@@ -124,7 +137,7 @@ impl Control {
     pub async fn apply(&self, origin: &str, mut spec: RoutesSpec) {
         let mut applying = self.applying.lock().await;
         applying.names.fill(&mut spec.routes, names::lookup).await;
-        let (generation, problems) = (spec.generation, spec.problems.join("; "));
+        let (generation, problems, access_log) = (spec.generation, spec.problems.join("; "), spec.access_log);
         // The old table must be let go before it is replaced: see `replace`.
         let built = Table::build(spec, &self.table.load(), &self.metrics);
         let result = match built {
@@ -134,6 +147,10 @@ impl Control {
         match result {
             Ok(()) => {
                 applying.applied = Applied::Once;
+                // What was changed by hand stays until the routes say something else than before.
+                if std::mem::replace(&mut applying.access_log, access_log) != access_log {
+                    self.access_log.change(access_log.unwrap_or(self.access_log_default));
+                }
                 self.last_error.store(None);
                 tracing::info!(generation, origin, "Applied generation {generation} of {origin}");
                 if !problems.is_empty() {

@@ -4,7 +4,7 @@ use super::{
     h2::{self, Stream},
     tunnel::Tunnel,
 };
-use crate::{timers::Timer, worker::Worker};
+use crate::{exchange::Line, timers::Timer, worker::Worker};
 use hyper::http::request;
 use std::{
     cell::{Cell, RefCell},
@@ -42,6 +42,8 @@ pub(crate) struct Busy {
     client: Rc<Client>,
     /// Its stream, in HTTP/2.
     pub(crate) stream: Option<Rc<Stream>>,
+    /// What the access log tells about it.
+    pub(crate) line: Line,
 }
 
 /// How long clients may take. After this they make room for others.
@@ -96,7 +98,8 @@ impl Client {
             self.has_read();
         }
         let stream = if self.is_h2.get() { Stream::current() } else { None };
-        Busy { client: Rc::clone(self), stream }
+        let line = Line::begin(&self.worker, self.address.ip());
+        Busy { client: Rc::clone(self), stream, line }
     }
 
     /// The connection speaks HTTP/2.

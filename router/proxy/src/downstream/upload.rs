@@ -2,7 +2,9 @@ use crate::{timers::Timer, upstream::Trouble, worker::Worker};
 use bytes::Bytes;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use std::{
+    cell::Cell,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -13,6 +15,8 @@ pub(crate) struct Upload {
     /// Pieces that were taken already, and come once more, the first one last.
     again: Vec<Bytes>,
     is_over: bool,
+    /// For the access log.
+    received: Option<Rc<Cell<u64>>>,
     /// In HTTP/1.1 the connection has the deadline.
     stall: Option<Stall>,
 }
@@ -28,14 +32,14 @@ struct Stall {
 // === impl Upload ===
 
 impl Upload {
-    pub(crate) const fn new(incoming: Incoming) -> Self {
-        Self { incoming, again: Vec::new(), is_over: false, stall: None }
+    pub(crate) const fn new(incoming: Incoming, received: Option<Rc<Cell<u64>>>) -> Self {
+        Self { incoming, again: Vec::new(), is_over: false, received, stall: None }
     }
 
     /// A stream among others on its connection.
-    pub(crate) fn of_stream(incoming: Incoming, worker: &Worker) -> Self {
+    pub(crate) fn of_stream(self, worker: &Worker) -> Self {
         let (timer, limit) = (worker.timers.timer(), worker.shared.settings.patience.stall);
-        Self { stall: Some(Stall { timer, limit, bytes: 0 }), ..Self::new(incoming) }
+        Self { stall: Some(Stall { timer, limit, bytes: 0 }), ..self }
     }
 
     /// The answer has begun: from now on the client may send whenever it likes.
@@ -68,8 +72,12 @@ impl Upload {
         }
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                if let Some(received) = &self.received {
+                    received.set(received.get() + bytes as u64);
+                }
                 if let Some(stall) = &mut self.stall {
-                    stall.has_read(frame.data_ref().map_or(0, Bytes::len));
+                    stall.has_read(bytes);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

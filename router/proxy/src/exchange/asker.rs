@@ -50,6 +50,16 @@ impl Asker {
         }
     }
 
+    /// The host that was asked for, as the client wrote it.
+    pub(super) const fn host(&self) -> Option<&HeaderValue> {
+        self.host.as_ref()
+    }
+
+    /// The id of the request where the client sent none.
+    pub(super) fn id_text(&self) -> String {
+        format!("{:032x}", self.id)
+    }
+
     /// The host that was asked for, with its port.
     pub(super) fn host_text(&self) -> &str {
         self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default()

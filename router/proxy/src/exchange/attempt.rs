@@ -45,12 +45,14 @@ impl Exchange {
         record: &mut Record,
         picked: Result<Pending, Failure>,
     ) -> Result<Answered, Failure> {
+        self.busy.line.goes_to(record);
         let picked = match picked {
             Err(Failure::Overloaded) => Box::pin(self.wait_for_room(record)).await,
             picked => picked,
         }?;
         let endpoint = Arc::clone(picked.endpoint());
         record.at(picked);
+        self.busy.line.asks(endpoint.address);
         let limit = record.route().timeouts().backend_request.get();
         let deadline = self.deadline.min(record.started() + limit);
         self.timer.set(Some(deadline));

@@ -1,4 +1,4 @@
-use super::{grpc, record::Record};
+use super::{failure::Failure, grpc, record::Record};
 use crate::{
     downstream::Busy,
     metrics::Class,
@@ -8,7 +8,10 @@ use crate::{
     worker::Worker,
 };
 use bytes::Bytes;
-use hyper::body::{Frame, SizeHint};
+use hyper::{
+    StatusCode,
+    body::{Frame, SizeHint},
+};
 use std::{
     pin::Pin,
     rc::Rc,
@@ -53,10 +56,10 @@ pub(super) struct Source {
     pub(super) worker: Rc<Worker>,
 }
 
-/// The backend broke its answer off.
+/// The answer has no end, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("the backend broke its answer off")]
-pub(crate) struct Broken;
+pub(crate) struct Broken(Failure);
 
 // === impl Source ===
 
@@ -120,6 +123,34 @@ impl Body {
     pub(super) const fn passing(passing: Box<Passing>, busy: Busy) -> Self {
         Self { kind: Kind::Passing(passing), busy }
     }
+
+    /// The head of the answer is passed on.
+    pub(super) fn begins(&mut self, status: StatusCode) {
+        self.busy.line.answers(status);
+        if hyper::body::Body::is_end_stream(self) {
+            self.busy.line.is_whole();
+        }
+    }
+
+    fn poll_kind(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let Self { kind, busy } = self;
+        let passing = match kind {
+            Kind::Full(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Passing(passing) => passing,
+        };
+        match passing.poll_frame(cx) {
+            Poll::Ready(Some(Err(Broken(failure)))) => {
+                busy.line.fails(failure.reason());
+                if !passing.may_trail() || busy.stream.is_none() {
+                    return Poll::Ready(Some(Err(Broken(failure))));
+                }
+                // A client of gRPC reads the reason where it reads any other.
+                *kind = Kind::Full(None);
+                Poll::Ready(Some(Ok(Frame::trailers(grpc::broken_off()))))
+            }
+            polled => polled,
+        }
+    }
 }
 
 impl hyper::body::Body for Body {
@@ -130,20 +161,14 @@ impl hyper::body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let Self { kind, busy } = &mut *self;
-        let polled = match kind {
-            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Passing(passing) => match passing.poll_frame(cx) {
-                // A client of gRPC reads the reason where it reads any other.
-                Poll::Ready(Some(Err(Broken))) if passing.may_trail() && busy.stream.is_some() => {
-                    let trailers = grpc::broken_off();
-                    *kind = Kind::Full(None);
-                    Poll::Ready(Some(Ok(Frame::trailers(trailers))))
-                }
-                polled => polled,
-            },
-        };
-        if let Some(stream) = &busy.stream {
+        let polled = self.poll_kind(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.busy.line.sends(frame.data_ref().map_or(0, Bytes::len) as u64);
+        }
+        if matches!(polled, Poll::Ready(None)) || self.is_end_stream() {
+            self.busy.line.is_whole();
+        }
+        if let Some(stream) = &self.busy.stream {
             // Whoever asks for more has sent what it got.
             match &polled {
                 Poll::Ready(Some(Ok(_))) => stream.gave(),
@@ -209,22 +234,22 @@ impl Passing {
                 Poll::Ready(Some(Ok(frame)))
             }
             // A client that stops sending is not the backend's fault.
-            Poll::Ready(Some(Err(Trouble::Request | Trouble::Slow))) => Poll::Ready(Some(Err(Broken))),
-            Poll::Ready(Some(Err(Trouble::Broken | Trouble::Malformed | Trouble::Refused))) => {
-                Poll::Ready(Some(Err(self.break_off())))
+            Poll::Ready(Some(Err(trouble @ (Trouble::Request | Trouble::Slow)))) => {
+                Poll::Ready(Some(Err(Broken(trouble.into()))))
             }
+            Poll::Ready(Some(Err(trouble))) => Poll::Ready(Some(Err(self.break_off(trouble.into())))),
             Poll::Pending => {
                 if !self.timer.is_set() {
                     self.timer.set(Some(Instant::now() + self.idle));
                 }
-                self.timer.poll_passed(cx).map(|()| Some(Err(self.break_off())))
+                self.timer.poll_passed(cx).map(|()| Some(Err(self.break_off(Failure::Timeout))))
             }
         }
     }
 
-    fn break_off(&mut self) -> Broken {
+    fn break_off(&mut self, why: Failure) -> Broken {
         self.source.endpoint.failed();
         self.record.fail(Class::Error);
-        Broken
+        Broken(why)
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Chosen {
 
 /// An answer of the router itself.
 pub(super) enum Own {
-    Text(StatusCode, &'static str),
+    Failed(Failure),
     /// A redirect or the answer to a preflight.
     Filter(StatusCode, HeaderMap),
 }
@@ -37,7 +37,7 @@ pub(super) fn first(worker: &Worker, parts: &request::Parts, asker: &Asker) -> R
     let (host, headers, uri) = (host_name(asker.host_text()), &parts.headers, &parts.uri);
     let target = Target { host, path: uri.path(), query: uri.query(), method: &parts.method, headers };
     let found = table.find(&target);
-    let route = found.ok_or(Own::Text(StatusCode::NOT_FOUND, "no route takes this request\n"))?;
+    let route = found.ok_or(Own::Failed(Failure::NoRoute))?;
     if !route.filters.is_empty() {
         let answer = route.filters.answer(parts, asker.origin(), route.matcher.prefix_of(uri.path()));
         answer.map_or(Ok(()), |(status, headers)| Err(Own::Filter(status, headers)))?;
@@ -46,13 +46,12 @@ pub(super) fn first(worker: &Worker, parts: &request::Parts, asker: &Asker) -> R
     let client = Client { headers, address: asker.address, issued: None };
     let issued = route.issue(client, || worker.rng.borrow_mut().random());
     let choice = route.choose(Client { issued: issued.as_ref().map(|(_, key)| key.as_str()), ..client });
-    let choice =
-        choice.ok_or(Own::Text(StatusCode::SERVICE_UNAVAILABLE, "all weights of this route are zero\n"))?;
+    let choice = choice.ok_or(Own::Failed(Failure::NoWeight))?;
     let mut chosen = Chosen::new(worker, route, choice.backend, &[]);
     if let (Some(chosen), Some((cookie, key))) = (&mut chosen, issued) {
         chosen.set_cookie = cookie.header(&key, asker.origin().0);
     }
-    chosen.ok_or(Own::Text(StatusCode::INTERNAL_SERVER_ERROR, "the backend of this route does not exist\n"))
+    chosen.ok_or(Own::Failed(Failure::Invalid))
 }
 
 /// Another endpoint on a track. The routes may have changed since the first attempt, and endpoints that left must

@@ -4,6 +4,10 @@ use hyper::StatusCode;
 /// Why an attempt brought no answer that may be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
+    /// No route takes the request.
+    NoRoute,
+    /// All weights of the route are zero.
+    NoWeight,
     /// The backend has no endpoint, or none that was not tried already.
     NoEndpoint,
     /// The backend does not exist.
@@ -32,6 +36,8 @@ impl Failure {
     /// The label in metrics and logs.
     pub(super) const fn reason(self) -> &'static str {
         match self {
+            Self::NoRoute => "no_route",
+            Self::NoWeight => "no_weight",
             Self::NoEndpoint => "no_endpoint",
             Self::Invalid => "invalid",
             Self::Overloaded => "overloaded",
@@ -50,8 +56,8 @@ impl Failure {
     pub(super) fn class(self) -> Class {
         match self {
             Self::Status(status) => Class::of(status),
-            Self::NoEndpoint | Self::Invalid | Self::Overloaded => Class::Status(5),
-            Self::Request | Self::Slow => Class::Status(4),
+            Self::NoWeight | Self::NoEndpoint | Self::Invalid | Self::Overloaded => Class::Status(5),
+            Self::NoRoute | Self::Request | Self::Slow => Class::Status(4),
             Self::Connect | Self::Refused | Self::Reset | Self::Malformed | Self::Timeout => Class::Error,
         }
     }
@@ -59,6 +65,8 @@ impl Failure {
     /// The status and sentence for the client when nothing else can be done.
     pub(super) const fn answer(self) -> (StatusCode, &'static str) {
         match self {
+            Self::NoRoute => (StatusCode::NOT_FOUND, "no route takes this request\n"),
+            Self::NoWeight => (StatusCode::SERVICE_UNAVAILABLE, "all weights of this route are zero\n"),
             Self::NoEndpoint => (StatusCode::SERVICE_UNAVAILABLE, "no endpoint is ready\n"),
             Self::Invalid => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "the backend of this route does not exist\n")

@@ -9,6 +9,7 @@ mod failure;
 mod forward;
 mod grpc;
 mod guard;
+mod line;
 mod mirror;
 mod record;
 mod run;
@@ -16,5 +17,6 @@ mod waiting;
 
 pub(crate) use body::Body;
 pub(crate) use forward::is_hop_by_hop;
+pub(crate) use line::Line;
 pub(crate) use record::Record;
 pub(crate) use run::{handle, handle_simple};

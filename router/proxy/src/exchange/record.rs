@@ -61,6 +61,11 @@ impl Record {
         self.route.backends.get(self.backend)
     }
 
+    /// The backend's place in the route.
+    pub(super) const fn index(&self) -> usize {
+        self.backend
+    }
+
     /// What the backend speaks.
     pub(super) fn protocol(&self) -> AppProtocol {
         self.backend().map_or(AppProtocol::Http1, |backend| backend.protocol)

@@ -31,6 +31,7 @@ use std::{convert::Infallible, rc::Rc, time::Instant};
 pub(super) struct Exchange {
     pub(super) worker: Rc<Worker>,
     client: Rc<Client>,
+    pub(super) busy: Busy,
     asker: Asker,
     pub(super) parts: request::Parts,
     framing: Framing,
@@ -71,7 +72,9 @@ pub(crate) async fn handle_simple(client: Rc<Client>, parts: request::Parts) -> 
     finished(&client, response, Version::HTTP_11)
 }
 
-fn finished(client: &Client, response: Response<Body>, version: Version) -> Response<Body> {
+fn finished(client: &Client, mut response: Response<Body>, version: Version) -> Response<Body> {
+    let status = response.status();
+    response.body_mut().begins(status);
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return response;
     }
@@ -81,18 +84,23 @@ fn finished(client: &Client, response: Response<Body>, version: Version) -> Resp
 }
 
 async fn respond(client: &Rc<Client>, mut parts: request::Parts, body: Option<Incoming>) -> Response<Body> {
-    let busy = client.busy();
+    let mut busy = client.busy();
     let body = body.filter(|body| !body.is_end_stream());
     if let Some(Refusal { status, why }) = client.refusal(&parts) {
+        busy.line.fails("bad_request");
         return answer::last(answer::to(&parts, (status, why), busy), parts.version);
     }
+    let mut asker = Asker::new(client, &parts);
+    busy.line.asked(&parts, &asker);
     if let Some((status, headers)) = forward::last_hop(&mut parts) {
         return answer::with(status, headers, busy);
     }
-    let mut asker = Asker::new(client, &parts);
     let chosen = match choose::first(&client.worker, &parts, &asker) {
         Ok(chosen) => chosen,
-        Err(Own::Text(status, text)) => return answer::to(&parts, (status, text), busy),
+        Err(Own::Failed(failure)) => {
+            busy.line.fails(failure.reason());
+            return answer::to(&parts, failure.answer(), busy);
+        }
         Err(Own::Filter(status, headers)) => return answer::with(status, headers, busy),
     };
     let (filters, matcher) = (&chosen.route.filters, &chosen.route.matcher);
@@ -101,14 +109,14 @@ async fn respond(client: &Rc<Client>, mut parts: request::Parts, body: Option<In
         asker.rewritten_host = filters.edit_request(&mut parts, &prefix);
         mirror::send(&client.worker, &parts, (&asker, filters, body.is_none()));
     }
-    Exchange::new(client, (asker, parts, body), &chosen).run(chosen, busy).await
+    Exchange::new((client, busy), (asker, parts, body), &chosen).run(chosen).await
 }
 
 // === impl Exchange ===
 
 impl Exchange {
     fn new(
-        client: &Rc<Client>,
+        (client, busy): (&Rc<Client>, Busy),
         (asker, parts, body): (Asker, request::Parts, Option<Incoming>),
         chosen: &Chosen,
     ) -> Self {
@@ -116,9 +124,9 @@ impl Exchange {
         let expects =
             !is_empty && parts.version == Version::HTTP_11 && parts.headers.contains_key(header::EXPECT);
         let worker = Rc::clone(&client.worker);
-        let upload = |body| match parts.version {
-            Version::HTTP_2 => Upload::of_stream(body, &worker),
-            _ => Upload::new(body),
+        let upload = |body| {
+            let upload = Upload::new(body, busy.line.received());
+            if parts.version == Version::HTTP_2 { upload.of_stream(&worker) } else { upload }
         };
         let (framing, body) = match body {
             None => (Framing::None, RequestBody::Empty),
@@ -131,6 +139,7 @@ impl Exchange {
             timer: worker.timers.timer(),
             worker,
             client: Rc::clone(client),
+            busy,
             head: Vec::new(),
             body,
             pace: if expects { Pace::WhenAsked } else { Pace::AtOnce },
@@ -193,18 +202,19 @@ impl Exchange {
     }
 
     /// Attempt after attempt until there is an answer.
-    async fn run(mut self, chosen: Chosen, busy: Busy) -> Response<Body> {
+    async fn run(mut self, chosen: Chosen) -> Response<Body> {
         let (mut record, mut picked) = chosen.begin(Attempt::First);
         for attempts in 1.. {
             let failure = match self.attempt(&mut record, picked).await {
-                Ok(answered) => return self.pass_on(answered, record, busy),
+                Ok(answered) => return self.pass_on(answered, record),
                 Err(failure) => failure,
             };
+            self.busy.line.fails(failure.reason());
             let next = if attempts < ATTEMPTS_MAX { self.next(&record, failure) } else { None };
-            let Some(next) = next else { return self.give_up(&mut record, failure, busy) };
+            let Some(next) = next else { return self.give_up(&mut record, failure) };
             (record, picked) = self.change(record, failure, next);
         }
-        answer::text(StatusCode::BAD_GATEWAY, "the service could not be reached\n", busy)
+        answer::text(StatusCode::BAD_GATEWAY, "the service could not be reached\n", self.busy)
     }
 
     /// Where to go after a failure: another endpoint of the track, and from a canary to stable.
@@ -216,7 +226,9 @@ impl Exchange {
             // A track that can take nothing keeps its share; nobody asked to spill it over.
             (
                 _,
-                Failure::NoEndpoint
+                Failure::NoRoute
+                | Failure::NoWeight
+                | Failure::NoEndpoint
                 | Failure::Invalid
                 | Failure::Overloaded
                 | Failure::Request
@@ -249,8 +261,9 @@ impl Exchange {
         next
     }
 
-    fn pass_on(self, answered: Answered, mut record: Record, busy: Busy) -> Response<Body> {
+    fn pass_on(self, answered: Answered, mut record: Record) -> Response<Body> {
         let Answered { mut response, held, mut source } = answered;
+        let mut busy = self.busy;
         record.route().filters.edit_response(response.headers_mut(), self.parts.headers.get(header::ORIGIN));
         if let Some(backend) = record.backend() {
             routes::edit(&backend.filters.response_header_modifier, response.headers_mut());
@@ -264,7 +277,9 @@ impl Exchange {
             && let Some(Answering::H1(connection)) = source.answering.take()
         {
             record.complete();
-            self.client.tunnel(Tunnel { connection, record, timer: self.timer, idle });
+            let mut line = std::mem::take(&mut busy.line);
+            line.answers(response.status());
+            self.client.tunnel(Tunnel { connection, record, line, timer: self.timer, idle });
         } else if source.answering.is_none() {
             record.complete();
         } else {
@@ -276,10 +291,9 @@ impl Exchange {
         response.map(|()| Body::full(held.unwrap_or_else(Bytes::new), busy))
     }
 
-    fn give_up(&self, record: &mut Record, failure: Failure, busy: Busy) -> Response<Body> {
+    fn give_up(self, record: &mut Record, failure: Failure) -> Response<Body> {
         record.fail(failure.class());
-        let (status, text) = failure.answer();
-        let response = answer::to(&self.parts, (status, text), busy);
+        let response = answer::to(&self.parts, failure.answer(), self.busy);
         // The rest of a broken request can't be told from the next one.
         if failure == Failure::Request { answer::last(response, self.parts.version) } else { response }
     }

@@ -89,7 +89,7 @@ impl Table {
     /// # Errors
     /// Weights that the split refuses; the spec's own types leave none.
     pub fn build(spec: RoutesSpec, previous: &Self, metrics: &Metrics) -> Result<Self, SharesError> {
-        let RoutesSpec { generation, routes, problems: _ } = spec;
+        let RoutesSpec { generation, routes, access_log: _, problems: _ } = spec;
         let build = |route: RouteSpec| {
             let previous = previous.routes.iter().find(|old| old.spec.name == route.name);
             let generation = route.origin.as_ref().map_or(generation, |origin| origin.generation);

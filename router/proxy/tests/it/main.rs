@@ -1,6 +1,8 @@
 //! The router as a client and an operator see it: real sockets on loopback, ports chosen by the system.
 
 #[cfg(test)]
+mod access_log;
+#[cfg(test)]
 mod admin;
 #[cfg(test)]
 mod config;
@@ -27,9 +29,13 @@ mod h2_upstream;
 #[cfg(test)]
 mod hygiene;
 #[cfg(test)]
+mod kubernetes;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod operator;
+#[cfg(test)]
+mod program;
 #[cfg(test)]
 mod response_hygiene;
 #[cfg(test)]

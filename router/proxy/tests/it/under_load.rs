@@ -1,6 +1,9 @@
 //! What operators do while readers read: nobody may notice.
 
-use crate::support::{Client, Origin, get, put, router, router_with, routes, stream_of};
+use crate::{
+    program::Program,
+    support::{Client, Origin, eventually, get, put, router, router_with, routes, stream_of},
+};
 use std::{
     net::SocketAddr,
     sync::{
@@ -140,6 +143,27 @@ async fn a_drain_under_load_fails_nothing_when_another_router_takes_over() {
     load.reach(moved + 500).await;
     load.stop().await;
     assert_eq!(get(new.address, "/").await.text(), "stable");
+}
+
+#[tokio::test]
+async fn sigterm_under_load_fails_no_request_and_each_has_its_line() {
+    let stable = Origin::good("stable").await;
+    let yaml = routes((&[&stable], 1), (&[], 0), "");
+    let flags = ["--reuse-port", "--drain-delay=300ms", "--access-log=100%"];
+    let mut old = Program::start(&yaml, &flags).await;
+    let load = Load::start(old.address, 8);
+    load.reach(500).await;
+    let listen = format!("--listen={}", old.address);
+    let mut new = Program::start(&yaml, &[&flags[..], &[&listen]].concat()).await;
+    old.terminate();
+    assert!(old.ended().await.success());
+    let moved = load.answered();
+    load.reach(moved + 500).await;
+    let answered = load.stop().await;
+    new.terminate();
+    assert!(new.ended().await.success());
+    eventually("each request has its line", || async { old.lines().len() + new.lines().len() == answered })
+        .await;
 }
 
 /// Agrees to an upgrade and repeats whatever it is sent.

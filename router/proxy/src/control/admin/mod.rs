@@ -1,3 +1,4 @@
+mod access_log;
 mod auth;
 mod explain;
 mod log;
@@ -102,6 +103,7 @@ pub async fn serve(
         .route("/routes/{name}/weights", routing::put(put_weights))
         .route("/explain", routing::post(explain::post))
         .route("/log", routing::get(log::get).put(log::put))
+        .route("/access-log", routing::get(access_log::get).put(access_log::put))
         .layer(middleware::from_fn_with_state(access, auth::guard));
     let router = Router::new()
         .route("/livez", routing::get(async || "ok\n"))

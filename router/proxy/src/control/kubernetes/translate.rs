@@ -46,7 +46,7 @@ pub(super) fn translate(objects: &Objects, parents: &[Parent], generation: u64) 
             Err(error) => problems.push(format!("HTTPRoute {}: {error}", full_name(source))),
         }
     }
-    RoutesSpec { generation, routes, problems }
+    RoutesSpec { generation, routes, access_log: None, problems }
 }
 
 fn told(route: &RouteSpec) -> Option<String> {
