@@ -47,6 +47,26 @@ pub struct Images {
     names: Vec<String>,
 }
 
+// === impl Wanted ===
+
+impl Wanted {
+    /// Everything that is installed in a cluster, and every version of the blog.
+    pub const ALL: Self = Self {
+        programs: &["blog", "router", "promoter", "load", "postgres", "prometheus"],
+        versions: &[
+            Version { tag: "v1", env: &["APP_VERSION=v1"] },
+            Version { tag: "v2", env: &["APP_VERSION=v2"] },
+            Version { tag: "v3", env: &["APP_VERSION=v3"] },
+            Version { tag: "crash", env: &["APP_VERSION=crash", "BLOG_FAULT_CRASH_AT_START=true"] },
+            Version { tag: "deaf", env: &["APP_VERSION=deaf", "BLOG_LISTEN=127.0.0.1:8080"] },
+            Version { tag: "mayfly", env: &["APP_VERSION=mayfly", "BLOG_FAULT_CRASH_AFTER=6s"] },
+            Version { tag: "faulty", env: &["APP_VERSION=faulty", "BLOG_FAULT_ERROR_RATE=0.3"] },
+        ],
+    };
+}
+
+// === impl Images ===
+
 impl Images {
     /// Compiles, and builds every image that is wanted; or takes those that k8s/images made in the folder
     /// `HUIDU_IMAGES`.

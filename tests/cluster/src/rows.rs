@@ -31,8 +31,6 @@ const SECOND_TRIES: usize = 4;
 pub struct Group {
     /// Its name in the table and in its cluster's name: a word of a-z.
     pub name: &'static str,
-    /// Whether it takes so long that only `FULL=1` runs it.
-    pub is_long: bool,
     /// Tells its rows.
     pub tell: for<'a> fn(&'a mut Rows) -> Pin<Box<dyn Future<Output = ()> + 'a>>,
 }
@@ -41,7 +39,6 @@ pub struct Group {
 #[derive(Debug)]
 pub struct Rows {
     group: &'static str,
-    is_long: bool,
     filter: Arc<[String]>,
     images: Result<Arc<Images>, Obstacle>,
     cluster: Option<Result<Cluster, Obstacle>>,
@@ -75,9 +72,8 @@ pub fn run(groups: &[Group], wanted: &Wanted) -> ExitCode {
         let mut told = Vec::new();
         while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
             let (filter, images, tries) = (Arc::clone(&filter), images.clone(), Arc::clone(&tries));
-            let Group { name, is_long, .. } = *group;
             let (cluster, first) = (None, Vec::new());
-            let rows = Rows { group: name, is_long, filter, images, cluster, tries, told: first };
+            let rows = Rows { group: group.name, filter, images, cluster, tries, told: first };
             told.extend(rows.tell(group));
         }
         told
@@ -136,17 +132,33 @@ impl Rows {
     where
         F: AsyncFn(&Cluster) -> anyhow::Result<()>,
     {
+        if self.is_chosen(sentence) {
+            self.show(patience, sentence, shown).await;
+        }
+    }
+
+    /// A row that only `FULL=1` shows, and that may take so long.
+    pub async fn long_row<F>(&mut self, patience: Duration, sentence: &'static str, shown: F)
+    where
+        F: AsyncFn(&Cluster) -> anyhow::Result<()>,
+    {
+        if std::env::var_os("FULL").is_some() {
+            self.row_within(patience, sentence, shown).await;
+        } else if self.is_chosen(sentence) {
+            let end = End::Skipped("takes long; FULL=1 runs it".to_owned());
+            self.record(sentence, end, Duration::ZERO);
+        }
+    }
+
+    fn is_chosen(&self, sentence: &str) -> bool {
         let chosen = |word: &String| sentence.contains(word.as_str()) || self.group.contains(word.as_str());
-        if !self.filter.is_empty() && !self.filter.iter().any(chosen) {
-            return;
-        }
-        if self.is_long && std::env::var_os("FULL").is_none() {
-            return self.record(
-                sentence,
-                End::Skipped("takes long; FULL=1 runs it".to_owned()),
-                Duration::ZERO,
-            );
-        }
+        self.filter.is_empty() || self.filter.iter().any(chosen)
+    }
+
+    async fn show<F>(&mut self, patience: Duration, sentence: &'static str, shown: F)
+    where
+        F: AsyncFn(&Cluster) -> anyhow::Result<()>,
+    {
         let (mut end, mut took) = self.attempt(patience, &shown).await;
         if let End::Failed(first) = &end
             && matches!(self.cluster, Some(Ok(_)))
@@ -272,8 +284,14 @@ async fn own_clusters() -> Result<(), Obstacle> {
 /// What a person would look at first when something went wrong.
 async fn state(cluster: &Cluster) -> String {
     let mut text = String::new();
-    for line in ["get deployments,replicasets,pods -A", "get events -A --sort-by .lastTimestamp"] {
-        let shown = cluster.kubectl(line).await.unwrap_or_else(|error| format!("{error:#}"));
+    for line in [
+        "get deployments,replicasets,pods -A",
+        "get events -A --sort-by .lastTimestamp",
+        "get canaries -A",
+        "logs -n huidu -l app=promoter --tail 12 --prefix",
+    ] {
+        // Not every cluster has a promoter.
+        let shown = cluster.kubectl(line).await.unwrap_or_default();
         let lines: Vec<&str> = shown.lines().collect();
         text += &lines[lines.len().saturating_sub(14)..].join("\n");
         text.push('\n');

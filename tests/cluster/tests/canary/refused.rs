@@ -16,6 +16,16 @@ pub(crate) async fn tell(rows: &mut Rows) {
     )
     .await;
     rows.row("a Deployment that is recreated, or that an autoscaler scales, is refused", unfit).await;
+    rows.row(
+        "a port that the Service does not have, or that leads nowhere, is refused with the remedy",
+        ports,
+    )
+    .await;
+    rows.row(
+        "a Service that selects by pod-template-hash is refused, and followed when it does not",
+        by_hash,
+    )
+    .await;
     rows.row("what makes no sense at all is refused at admission, with field and remedy", at_admission).await;
 }
 
@@ -57,6 +67,39 @@ async fn unfit(cluster: &Cluster) -> anyhow::Result<()> {
         refused(&system, "django-blog", "AutoscalerOnDeployment", "would count the candidate's pods").await;
     system.blog.kubectl("delete hpa django-blog").await?;
     told
+}
+
+async fn ports(cluster: &Cluster) -> anyhow::Result<()> {
+    let system = System::running(cluster, &[]).await?;
+    system.create("django-blog", &json!({"deployment": "django-blog", "port": 81})).await?;
+    refused(&system, "django-blog", "PortNotFound", "has no port 81; write one that it has in spec.port")
+        .await?;
+    let leads_to = async |target: u16| {
+        let patch = json!({"spec": {"ports": [{"port": 80, "targetPort": target}]}});
+        system.blog.kubectl(&format!("patch service django-blog -p {patch}")).await
+    };
+    leads_to(8081).await?;
+    system.create("django-blog", &json!({"deployment": "django-blog", "port": 80})).await?;
+    let told = refused(&system, "django-blog", "TargetPort", "is no containerPort of the Deployment's").await;
+    leads_to(8080).await?;
+    told?;
+    system.reaches("Stable", Duration::from_secs(30)).await.map(drop)
+}
+
+async fn by_hash(cluster: &Cluster) -> anyhow::Result<()> {
+    let system = System::running(cluster, &[]).await?;
+    let pods = system.blog.pods().await?;
+    let hash = pods.first().map(|pod| pod.json["metadata"]["labels"]["pod-template-hash"].clone());
+    let selects = async |hash: &Value| {
+        let patch = json!({"spec": {"selector": {"pod-template-hash": hash}}});
+        system.blog.kubectl(&format!("patch service django-blog -p {patch}")).await
+    };
+    selects(&json!(hash)).await?;
+    system.create("django-blog", &json!({"deployment": "django-blog"})).await?;
+    let told = refused(&system, "django-blog", "ServiceSelectsByHash", "take that label out").await;
+    selects(&Value::Null).await?;
+    told?;
+    system.reaches("Stable", Duration::from_secs(30)).await.map(drop)
 }
 
 async fn at_admission(cluster: &Cluster) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ use cluster::{Cluster, Group, Rows, eventually};
 use hook::Hook;
 use person::{Person, Promoter};
 
-const GROUPS: &[Group] = &[Group { name: "verbs", is_long: false, tell: |rows| Box::pin(tell(rows)) }];
+const GROUPS: &[Group] = &[Group { name: "verbs", tell: |rows| Box::pin(tell(rows)) }];
 /// The pods do nothing: what a node needs anyway is enough for them.
 const WANTED: Wanted = Wanted { programs: &[], versions: &[] };
 const PATIENCE: Duration = Duration::from_secs(60);
