@@ -4,6 +4,7 @@ use std::{fs::OpenOptions, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow, ensure};
 use clap::{Args, Parser, Subcommand, value_parser};
+use duration::Duration as Span;
 use hyper::header::HeaderName;
 
 use crate::{
@@ -14,7 +15,6 @@ use crate::{
     scenario::{BUILT_IN, Scenario},
     schedule::{Arrivals, RUN_MAX, Rate, Stage},
     session::Credentials,
-    span::Span,
     target::{Reach, Target},
 };
 

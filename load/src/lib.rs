@@ -15,5 +15,4 @@ pub mod report;
 pub mod scenario;
 pub mod schedule;
 pub mod session;
-pub mod span;
 pub mod target;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{drive::Outcome, span::Span};
+use duration::Duration as Span;
+
+use crate::drive::Outcome;
 
 /// The limits stated on the command line.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use crate::span::Span;
+use duration::Duration as Span;
 
 /// Requests started per second: a finite number from 0 to [`Rate::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize)]

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The most lines of a source file, its tests aside; 400 is the aim.
-const LINES: usize = 450;
+/// The most lines of a source file, its tests aside.
+const LINES: usize = 420;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
@@ -39,7 +39,7 @@ fn dependencies(manifest: &str) -> Vec<String> {
     let section = text.split("[dependencies]").nth(1).unwrap_or_default();
     let section = section.split("\n[").next().unwrap_or_default();
     let names = section.lines().filter_map(|line| line.split(['.', '=', ' ']).next());
-    let ours = ["blog", "split", "release", "proxy", "promoter", "load", "tests"];
+    let ours = ["blog", "duration", "split", "release", "proxy", "promoter", "load", "tests"];
     names.filter(|name| ours.contains(name)).map(str::to_owned).collect()
 }
 
@@ -47,9 +47,10 @@ fn dependencies(manifest: &str) -> Vec<String> {
 fn packages_depend_only_on_what_the_architecture_allows() {
     for (package, allowed) in [
         ("app", &[][..]),
+        ("router/duration", &[]),
         ("router/split", &[]),
-        ("router/release", &["split"]),
-        ("router/proxy", &["split"]),
+        ("router/release", &["duration", "split"]),
+        ("router/proxy", &["duration", "split"]),
         ("router/promoter", &["release", "split"]),
     ] {
         let found = dependencies(&format!("{package}/Cargo.toml"));
@@ -59,17 +60,16 @@ fn packages_depend_only_on_what_the_architecture_allows() {
 
 #[test]
 fn the_pure_packages_know_no_runtime_no_cluster_and_no_clock() {
-    for package in ["router/split", "router/release"] {
+    for package in ["router/duration", "router/split", "router/release"] {
         let manifest = read(&format!("{package}/Cargo.toml"));
         let runtime = manifest.split("[dev-dependencies]").next().unwrap();
         for name in ["tokio", "hyper", "kube", "axum", "rand"] {
             assert!(!runtime.contains(&format!("\n{name}")), "{package} depends on {name}");
         }
     }
-    for path in files(&[".rs"])
-        .iter()
-        .filter(|path| path.starts_with("router/split/src") || path.starts_with("router/release/src"))
-    {
+    for path in files(&[".rs"]).iter().filter(|path| {
+        ["duration", "split", "release"].iter().any(|pure| path.starts_with(&format!("router/{pure}/src")))
+    }) {
         let text = read(path);
         for clock in ["Timestamp::now", "Instant::now", "SystemTime"] {
             assert!(!text.contains(clock), "{path} reads the clock: {clock}");

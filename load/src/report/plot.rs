@@ -207,7 +207,7 @@ fn time_step(until: f64) -> f64 {
 }
 
 fn clock(seconds: f64) -> String {
-    crate::span::Span::from(std::time::Duration::from_secs_f64(seconds)).to_string()
+    duration::Duration::from(std::time::Duration::from_secs_f64(seconds)).to_string()
 }
 
 fn number(value: f64) -> String {

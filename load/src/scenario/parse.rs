@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use duration::Duration as Span;
 use hyper::{
     StatusCode,
     header::{HeaderMap, HeaderName},
@@ -13,7 +14,6 @@ use super::{Action, Flow, Follow, Identity, Role, Scenario, ScenarioError, Step}
 use crate::{
     client::header_field,
     schedule::{RUN_MAX, Stage},
-    span::Span,
 };
 
 #[derive(Deserialize)]
@@ -367,7 +367,11 @@ flows:
                 "my.yaml:2:1: user: unknown field `user`",
                 "remove or correct",
             ),
-            (format!("name: x\nstages:\n- {{rate: 5, duration: -5s}}\n{FLOW}"), "my.yaml:3:", "such as 30s"),
+            (
+                format!("name: x\nstages:\n- {{rate: 5, duration: -5s}}\n{FLOW}"),
+                "my.yaml:3:",
+                "write it as 10s",
+            ),
             (
                 format!("name: x\nstages:\n- {{rate: 5, duration: 0s}}\n{FLOW}"),
                 "stages[0].duration",

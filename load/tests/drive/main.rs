@@ -9,13 +9,13 @@ mod wire;
 
 use std::{sync::Arc, time::Duration};
 
+use duration::Duration as Span;
 use load::{
     client::{Retry, Settings},
     drive::{Outcome, Plan, Watcher, drive},
     record::{Figures, Second},
     scenario::Scenario,
     schedule::{Arrivals, Rate, Stage},
-    span::Span,
     target::{Reach, Target},
 };
 

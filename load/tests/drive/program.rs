@@ -170,7 +170,7 @@ async fn wrong_usage_is_64_with_a_remedy_before_anything_is_sent() {
         (vec!["run", "--target", "127.0.0.1:80"], "write it like http://127.0.0.1:8080"),
         (with(&["--rate", "-1"]), "requests per second"),
         (with(&["--rate", "0"]), "above 0"),
-        (with(&["--duration", "5"]), "such as 30s"),
+        (with(&["--duration", "5"]), "write it as 10s"),
         (with(&["--duration", "0s"]), "more than 0s"),
         (with(&["--timeout", "0s"]), "1ms to 1h"),
         (with(&["--header", "nonsense"]), "no colon"),

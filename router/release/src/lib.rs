@@ -3,7 +3,6 @@
 mod action;
 mod counts;
 mod decide;
-mod duration;
 mod evidence;
 mod gate;
 mod hold;

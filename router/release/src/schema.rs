@@ -1,6 +1,6 @@
 //! How the types that are written as text look to those who check objects before this crate reads them.
 
-use crate::{Cause, Duration, Phase, Promotion, Release, Rollback, Stage, Url};
+use crate::{Cause, Phase, Promotion, Release, Rollback, Stage, Url};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
@@ -25,20 +25,6 @@ impl JsonSchema for Percent {
             "minimum": 0,
             "maximum": 100,
         })
-    }
-}
-
-impl JsonSchema for Duration {
-    fn schema_name() -> Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$", "maxLength": 28})
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod access_log;
 mod app_protocol;
-mod duration;
 mod endpoint;
 mod filters;
 mod matches;
@@ -14,7 +13,7 @@ mod sticky;
 
 pub use access_log::AccessLogSpec;
 pub use app_protocol::{AppProtocol, AppProtocolError};
-pub use duration::{Duration, DurationError};
+pub use duration::{Duration, InvalidDuration};
 pub use endpoint::{EndpointAddress, EndpointName, EndpointSpec};
 pub use filters::{
     Cors, FilterSpec, Fraction, HeaderEdits, HeaderValueSpec, PathEdit, Percent, RangeError, RedirectStatus,

@@ -1,4 +1,8 @@
-//! Spans of time as Kubernetes' Gateway API writes them.
+//! Spans of time as Kubernetes' Gateway API writes them
+//! ([GEP-2257](https://gateway-api.sigs.k8s.io/geps/gep-2257/)).
+
+#[cfg(feature = "schema")]
+mod schema;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -40,6 +44,12 @@ impl Duration {
     /// Whether the span is empty.
     pub const fn is_zero(self) -> bool {
         self.0.is_zero()
+    }
+}
+
+impl From<std::time::Duration> for Duration {
+    fn from(duration: std::time::Duration) -> Self {
+        Self(duration)
     }
 }
 
@@ -121,7 +131,8 @@ mod tests {
 
     #[test]
     fn what_gep_2257_does_not_allow_is_refused_by_name() {
-        for text in ["", "10", "-1s", "1.5s", "1d", "s", "100000s", "1h1m1s1ms1s", "１s"] {
+        for text in ["", "10", "-1s", "1.5s", "1d", "s", "5S", "1 s", "100000s", "1h1m1s1ms1s", "NaN", "１s"]
+        {
             let error = text.parse::<Duration>().unwrap_err().to_string();
             assert!(error.starts_with(&format!("`{text}` is not a duration")), "{error}");
         }
