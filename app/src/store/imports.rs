@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::posts::{file_under, keep_revision, publication, summary};
+use super::posts::{file_under, insert_post, keep_revision, publication, summary};
 use super::search::index_terms;
 use super::{Draft, NewComment, Store, StoreError, fetch_optional, in_transaction, pick, run, touch_content};
 use crate::text;
@@ -89,8 +89,8 @@ impl Store {
             let (id, new_slug) = if let Some((id,)) = known {
                 (id, None)
             } else {
-                let (row, slug) = insert_with_free_slug!(tx, post, base);
-                let (id,) = row.ok_or_else(|| StoreError::Duplicate(format!("a post named {base}")))?;
+                let (id, slug) = insert_with_free_slug!(tx, post, base);
+                let id = id.ok_or_else(|| StoreError::Duplicate(format!("a post named {base}")))?;
                 file_under!(tx, id, draft, published_at);
                 index_terms!(tx, id, draft);
                 keep_belongings!(tx, id, post);
@@ -124,36 +124,18 @@ macro_rules! insert_with_free_slug {
     ($tx:ident, $post:expr, $base:expr) => {{
         let (post, base) = ($post, &$base);
         let draft = &post.draft;
-        let (status, published_at) = publication(draft.publication);
-        let published_at = published_at.or(post.published_at);
+        let published_at = publication(draft.publication).1.or(post.published_at);
         let mut slug = base.clone();
-        let mut row: Option<(i64,)> = None;
+        let mut id = None;
         for number in 2..1_000 {
-            row = pick!(
-                $tx,
-                "INSERT INTO posts(kind, slug, title, summary, body, status, published_at, created_at, \
-                         updated_at, author_id, cover, comments_open) \
-                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-                         ON CONFLICT (slug) DO NOTHING RETURNING id",
-                draft.kind,
-                &slug,
-                &draft.title,
-                summary(draft),
-                &draft.body,
-                status,
-                published_at,
-                post.created_at,
-                post.updated_at,
-                post.author_id,
-                &draft.cover,
-                i64::from(draft.comments_open)
-            );
-            if row.is_some() {
+            let times = (published_at, post.created_at, post.updated_at);
+            id = insert_post!($tx, draft, &slug, times, post.author_id);
+            if id.is_some() {
                 break;
             }
             slug = format!("{base}-{number}");
         }
-        (row, slug)
+        (id, slug)
     }};
 }
 

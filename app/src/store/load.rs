@@ -1,6 +1,6 @@
 //! Loading many posts at once, for examples and imports: whole batches in one transaction.
 
-use super::posts::{file_under, keep_revision, publication, summary};
+use super::posts::{file_under, insert_post, keep_revision, publication, summary};
 use super::search::index_terms;
 use super::{Draft, NewComment, Store, StoreError, in_transaction, pick, run, touch_content};
 use crate::text;
@@ -28,32 +28,15 @@ impl Store {
             let mut ids = Vec::with_capacity(posts.len());
             for post in posts {
                 let draft = &post.draft;
-                let (status, published_at) = publication(draft.publication);
-                let row: Option<(i64,)> = pick!(
-                    tx,
-                    "INSERT INTO posts(kind, slug, title, summary, body, status, published_at, created_at, \
-                     updated_at, author_id, cover, comments_open) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-                     ON CONFLICT (slug) DO NOTHING RETURNING id",
-                    draft.kind,
-                    &draft.slug,
-                    &draft.title,
-                    summary(draft),
-                    &draft.body,
-                    status,
-                    published_at,
-                    post.created_at,
-                    post.updated_at,
-                    post.author_id,
-                    &draft.cover,
-                    i64::from(draft.comments_open)
-                );
-                if let Some((id,)) = row {
+                let (_, published_at) = publication(draft.publication);
+                let times = (published_at, post.created_at, post.updated_at);
+                let id = insert_post!(tx, draft, &draft.slug, times, post.author_id);
+                if let Some(id) = id {
                     file_under!(tx, id, draft, published_at);
                     index_terms!(tx, id, draft);
                     keep_revision!(tx, id, post.updated_at, post.author_id);
                 }
-                ids.push(row.map(|(id,)| id));
+                ids.push(id);
             }
             touch_content!(tx);
             ids

@@ -221,26 +221,10 @@ impl Store {
 
     async fn try_create(&self, draft: &Draft, author: i64, now: i64) -> Result<Saved, StoreError> {
         let slug = self.free_slug(draft, 0).await?;
-        let (status, published_at) = publication(draft.publication);
-        let summary = summary(draft);
+        let (_, published_at) = publication(draft.publication);
         let saved = in_transaction!(self, |tx| {
-            let row: Option<(i64,)> = pick!(
-                tx,
-                "INSERT INTO posts(kind, slug, title, summary, body, status, published_at, created_at, updated_at, \
-                 author_id, cover, comments_open) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11) RETURNING id",
-                draft.kind,
-                &slug,
-                &draft.title,
-                &summary,
-                &draft.body,
-                status,
-                published_at,
-                now,
-                author,
-                &draft.cover,
-                i64::from(draft.comments_open)
-            );
-            let id = row.map_or(0, |(id,)| id);
+            let id = insert_post!(tx, draft, &slug, (published_at, now, now), author)
+                .ok_or_else(|| StoreError::Duplicate(format!("a post named {slug}")))?;
             file_under!(tx, id, draft, published_at);
             index_terms!(tx, id, draft);
             keep_revision!(tx, id, now, author);
@@ -349,6 +333,34 @@ impl Store {
     }
 }
 
+/// The post's own row, with when it became public, was written and was saved; its number, or `None` when the slug is
+/// taken.
+macro_rules! insert_post {
+    ($tx:ident, $draft:expr, $slug:expr, $times:expr, $author:expr) => {{
+        let draft: &Draft = $draft;
+        let (published_at, created_at, updated_at): (Option<i64>, i64, i64) = $times;
+        let row: Option<(i64,)> = pick!(
+            $tx,
+            "INSERT INTO posts(kind, slug, title, summary, body, status, published_at, created_at, updated_at, \
+             author_id, cover, comments_open) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+             ON CONFLICT (slug) DO NOTHING RETURNING id",
+            draft.kind,
+            $slug,
+            &draft.title,
+            summary(draft),
+            &draft.body,
+            publication(draft.publication).0,
+            published_at,
+            created_at,
+            updated_at,
+            $author,
+            &draft.cover,
+            i64::from(draft.comments_open)
+        );
+        row.map(|(id,)| id)
+    }};
+}
+
 /// Category and tags of a post, by name, created when new.
 macro_rules! file_under {
     ($tx:ident, $id:expr, $draft:expr, $public_at:expr) => {
@@ -402,7 +414,7 @@ macro_rules! keep_revision {
     };
 }
 
-pub(super) use {file_under, keep_revision};
+pub(super) use {file_under, insert_post, keep_revision};
 
 pub(super) fn publication(publication: Publication) -> (&'static str, Option<i64>) {
     match publication {

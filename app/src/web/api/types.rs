@@ -59,28 +59,15 @@ pub(crate) struct PostList {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Post")]
 pub(crate) struct PostBody {
-    /// Its number.
-    id: i64,
-    /// `post`, or `page` for one that stands outside lists and feeds.
-    kind: String,
-    /// Its name in URLs.
-    slug: String,
+    /// What lists show too.
+    #[serde(flatten)]
+    line: PostLine,
     /// Where readers find it.
     url: String,
-    /// Its title.
-    title: String,
     /// Plain text for lists and search engines.
     summary: String,
     /// Markdown.
     body: String,
-    /// `draft`, `published` or `archived`.
-    status: String,
-    /// From when on readers see it, RFC 3339.
-    published_at: Option<String>,
-    /// When it was last saved, RFC 3339.
-    updated_at: String,
-    /// The name of who wrote it.
-    author: String,
     /// Its category, or empty.
     category: String,
     /// Its tags.
@@ -91,8 +78,6 @@ pub(crate) struct PostBody {
     comments_open: bool,
     /// The number of saves. Send it back with a change.
     version: i64,
-    /// How often it was read.
-    views: i64,
 }
 
 /// A new post.
@@ -257,21 +242,23 @@ impl PostBody {
         Self {
             url: format!("{origin}/{folder}/{}", crate::text::url_segment(&post.slug)),
             tags: post.tags().iter().map(|tag| tag.name.to_owned()).collect(),
-            published_at: post.published_at.map(rfc3339),
-            updated_at: rfc3339(post.updated_at),
             comments_open: post.comments_open == 1,
-            id: post.id,
-            kind: post.kind,
-            slug: post.slug,
-            title: post.title,
+            line: PostLine {
+                id: post.id,
+                kind: post.kind,
+                slug: post.slug,
+                title: post.title,
+                status: post.status,
+                published_at: post.published_at.map(rfc3339),
+                updated_at: rfc3339(post.updated_at),
+                author: post.author,
+                views: post.views,
+            },
             summary: post.summary,
             body: post.body,
-            status: post.status,
-            author: post.author,
             category: post.category,
             cover: post.cover,
             version: post.version,
-            views: post.views,
         }
     }
 }
