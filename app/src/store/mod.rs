@@ -21,6 +21,7 @@ mod lists;
 mod load;
 mod media;
 mod open;
+mod postgres;
 mod posts;
 mod revisions;
 pub mod schema;
@@ -29,7 +30,7 @@ mod settings;
 mod terms;
 mod users;
 
-use sqlx::{PgPool, SqlitePool};
+use sqlx::SqlitePool;
 
 pub use accounts::{ApiToken, Invite, Session, TokenOwner, TokenScope};
 pub use audit::AuditEntry;
@@ -66,7 +67,7 @@ pub(crate) enum Db {
         write: SqlitePool,
     },
     /// A server; every connection reads and writes.
-    Postgres(PgPool),
+    Postgres(postgres::Postgres),
 }
 
 /// How full a pool is.
@@ -89,7 +90,10 @@ macro_rules! fetch_all {
             $crate::store::Db::Sqlite { read, .. } => {
                 sqlx::query_as($sql)$(.bind($arg))*.fetch_all(read).await
             }
-            $crate::store::Db::Postgres(pool) => sqlx::query_as($sql)$(.bind($arg))*.fetch_all(pool).await,
+            $crate::store::Db::Postgres(server) => {
+                let mut connection = server.acquire().await?;
+                sqlx::query_as($sql)$(.bind($arg))*.fetch_all(&mut *connection).await
+            }
         }
     };
 }
@@ -101,7 +105,10 @@ macro_rules! fetch_optional {
             $crate::store::Db::Sqlite { read, .. } => {
                 sqlx::query_as($sql)$(.bind($arg))*.fetch_optional(read).await
             }
-            $crate::store::Db::Postgres(pool) => sqlx::query_as($sql)$(.bind($arg))*.fetch_optional(pool).await,
+            $crate::store::Db::Postgres(server) => {
+                let mut connection = server.acquire().await?;
+                sqlx::query_as($sql)$(.bind($arg))*.fetch_optional(&mut *connection).await
+            }
         }
     };
 }
@@ -113,8 +120,9 @@ macro_rules! execute {
             $crate::store::Db::Sqlite { write, .. } => {
                 sqlx::query($sql)$(.bind($arg))*.execute(write).await.map(|done| done.rows_affected())
             }
-            $crate::store::Db::Postgres(pool) => {
-                sqlx::query($sql)$(.bind($arg))*.execute(pool).await.map(|done| done.rows_affected())
+            $crate::store::Db::Postgres(server) => {
+                let mut connection = server.acquire().await?;
+                sqlx::query($sql)$(.bind($arg))*.execute(&mut *connection).await.map(|done| done.rows_affected())
             }
         }
     };
@@ -130,8 +138,9 @@ macro_rules! in_transaction {
                 $tx.commit().await?;
                 out
             }
-            $crate::store::Db::Postgres(pool) => {
-                let mut $tx = pool.begin().await?;
+            $crate::store::Db::Postgres(server) => {
+                let mut connection = server.acquire().await?;
+                let mut $tx = sqlx::Connection::begin(&mut *connection).await?;
                 let out = $body;
                 $tx.commit().await?;
                 out
@@ -185,7 +194,8 @@ impl Store {
         };
         match &self.db {
             Db::Sqlite { read, write } => vec![of("read", read), of("write", write)],
-            Db::Postgres(pool) => {
+            Db::Postgres(server) => {
+                let pool = server.pool();
                 vec![state("all", pool.size(), pool.num_idle(), pool.options().get_max_connections())]
             }
         }
@@ -198,7 +208,7 @@ impl Store {
                 read.close().await;
                 write.close().await;
             }
-            Db::Postgres(pool) => pool.close().await,
+            Db::Postgres(server) => server.pool().close().await,
         }
     }
 }

@@ -5,21 +5,20 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+use super::postgres::Postgres;
 use super::{Db, Store, StoreError};
 
 /// How long a statement waits for another process that writes to the same SQLite file.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request waits for a free connection before it is answered with 503.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Reading connections of a SQLite process; each is a thread, and reads take microseconds.
 const SQLITE_READERS_MAX: u32 = 4;
 /// Pages that each of them keeps, as 1,000 KiB: the system keeps the file in memory anyway.
 const SQLITE_READER_CACHE: &str = "-1000";
-/// Connections of one process to PostgreSQL; ten pods stay below the server's default of 100.
-const POSTGRES_CONNECTIONS_MAX: u32 = 8;
 
 /// Where the database is: `sqlite:PATH` or `postgres://USER@HOST/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,11 +114,7 @@ impl Store {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| StoreError::Url(format!("the PostgreSQL URL can't be read: {error}")))?
             .application_name("blog");
-        let pool = PgPoolOptions::new()
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .max_connections(POSTGRES_CONNECTIONS_MAX)
-            .connect_lazy_with(options);
-        Ok(Self { db: Db::Postgres(pool) })
+        Ok(Self { db: Db::Postgres(Postgres::new(options)) })
     }
 }
 

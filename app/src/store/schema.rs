@@ -122,7 +122,7 @@ impl Store {
         migrator.set_ignore_missing(true);
         let outcome = match &self.db {
             Db::Sqlite { write, .. } => migrator.run(write).await,
-            Db::Postgres(pool) => migrator.run(pool).await,
+            Db::Postgres(server) => migrator.run(server.pool()).await,
         };
         if let MigrationLock::Server(connection) = lock {
             connection.close().await?;
@@ -175,8 +175,8 @@ impl Store {
                 let path = write.connect_options().get_filename().to_owned();
                 lock_beside(&path, deadline).await.map(MigrationLock::File)
             }
-            Db::Postgres(pool) => {
-                let mut connection = pool.acquire().await?.detach();
+            Db::Postgres(server) => {
+                let mut connection = server.acquire().await?.detach();
                 loop {
                     let (locked,): (bool,) = sqlx::query_as("SELECT pg_try_advisory_lock($1)")
                         .bind(LOCK_KEY)

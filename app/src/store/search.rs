@@ -134,7 +134,7 @@ impl Store {
                 .fetch_all(read)
                 .await?
             }
-            super::Db::Postgres(pool) => {
+            super::Db::Postgres(server) => {
                 let wanted: Vec<String> = query_terms(query).into_iter().flatten().collect();
                 if wanted.is_empty() {
                     return Ok(Vec::new());
@@ -151,7 +151,7 @@ impl Store {
                 .bind(now)
                 .bind(offset)
                 .bind(query.trim())
-                .fetch_all(pool)
+                .fetch_all(&mut *server.acquire().await?)
                 .await?
             }
         };

@@ -1,10 +1,14 @@
 //! When the database is away, the disk is full, or the process is killed.
 
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use blog::store::{DatabaseUrl, Role};
+use blog::store::{DatabaseUrl, Role, Store};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::postgres::Server;
@@ -28,6 +32,8 @@ async fn a_database_that_goes_away_and_comes_back_costs_nobody_a_word() {
     server.stop();
     let page = blog.get("/posts/before").await;
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    let why = blog.app.store.content_version().await.unwrap_err().to_string();
+    assert!(!why.contains("timed out"), "the server was asked, instead of waiting for the pool: {why}");
     assert!(page.body.contains("recovers by itself") && !page.header("retry-after").is_empty());
     assert_eq!(blog.get("/healthz").await.status, StatusCode::OK, "nothing restarts the pod for it");
     assert_eq!(blog.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -39,6 +45,33 @@ async fn a_database_that_goes_away_and_comes_back_costs_nobody_a_word() {
     until(&blog, "/readyz", StatusCode::OK).await;
     assert_eq!(blog.post("/desk/posts", &form).await.status, StatusCode::SEE_OTHER, "the same button again");
     assert!(blog.get("/posts/during").await.body.contains("typed while it was away"));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_asked_by_one_request_at_a_time_and_the_others_do_not_wait() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://blog@{}/blog", silent.local_addr().unwrap());
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&taken);
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((connection, _)) = silent.accept().await {
+            open.push(connection);
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let store = Store::open(&DatabaseUrl::Postgres(url)).await.unwrap();
+    assert!(store.content_version().await.unwrap_err().is_unavailable());
+    let before = taken.load(Ordering::Relaxed);
+    let mut requests = JoinSet::new();
+    for _ in 0..20 {
+        let store = store.clone();
+        requests.spawn(async move { store.content_version().await });
+    }
+    while let Some(answer) = requests.join_next().await {
+        assert!(answer.unwrap().unwrap_err().is_unavailable());
+    }
+    assert_eq!(taken.load(Ordering::Relaxed), before + 1, "one of the twenty asked");
 }
 
 /// A small disk of its own; `None` (and a word about it) where only root may have one.
