@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
-use crate::pictures::Place;
+use crate::pictures::{Place, PlaceError, PlaceName};
 use crate::store::{DatabaseUrl, Role};
 use crate::transfer::Source;
 use crate::web::Accent;
@@ -27,15 +27,31 @@ pub struct Args {
         hide_env_values = true
     )]
     pub database_url: DatabaseUrl,
-    /// Where the files of pictures are kept: database, or folder:PATH.
-    #[arg(long, env = "BLOG_PICTURES", default_value = "database", global = true)]
-    pub pictures: Place,
+    /// Where the files of pictures are.
+    #[command(flatten)]
+    pub pictures: PicturesArgs,
     /// Lines of JSON instead of text in the log.
     #[arg(long, env = "BLOG_LOG_JSON", global = true)]
     pub log_json: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Where the files of pictures are.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Pictures")]
+pub struct PicturesArgs {
+    /// Where the files of pictures are kept: database, folder:PATH, or s3:https://HOST/BUCKET[/FOLDER].
+    #[arg(long, env = "BLOG_PICTURES", default_value = "database", global = true)]
+    pub pictures: PlaceName,
+    /// The region of the S3 bucket; stores that are not Amazon's mostly take this one.
+    #[arg(long, env = "AWS_REGION", default_value = "us-east-1", global = true)]
+    pub s3_region: String,
+    /// A file with aws_access_key_id and aws_secret_access_key, as Amazon's tools write it. Without it the keys come
+    /// from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+    #[arg(long, env = "AWS_SHARED_CREDENTIALS_FILE", global = true)]
+    pub s3_credentials_file: Option<PathBuf>,
 }
 
 /// What to do.
@@ -176,6 +192,16 @@ pub enum UserCommand {
     },
     /// List the accounts.
     List,
+}
+
+impl PicturesArgs {
+    /// The place that the flags name.
+    ///
+    /// # Errors
+    /// When a bucket has no keys.
+    pub fn place(&self) -> Result<Place, PlaceError> {
+        self.pictures.open(&self.s3_region, self.s3_credentials_file.as_deref())
+    }
 }
 
 impl Args {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::pictures::{Name, Place, content_type, files};
+use crate::pictures::{Name, Place, files};
 use crate::store::{Post, Role, Store, StoreError, TermKind};
 use crate::transfer::{links, old_path, pictures};
 
@@ -72,12 +72,9 @@ pub async fn check(store: &Store, place: &Place) -> Vec<Finding> {
             return findings;
         }
     }
-    for outcome in [
-        settings(store).await,
-        accounts(store).await,
-        kept_pictures(store, place).await,
-        texts(store, place).await,
-    ] {
+    for outcome in
+        [settings(store).await, accounts(store).await, kept_pictures(store, place).await, texts(store).await]
+    {
         match outcome {
             Ok(more) => findings.extend(more),
             Err(error) => findings.push(finding(Severity::Failure, "database", error.to_string())),
@@ -131,12 +128,19 @@ async fn kept_pictures(store: &Store, place: &Place) -> Result<Vec<Finding>, Sto
         for picture in &batch {
             count += 1;
             for file in files(&picture.file) {
-                let missing = match place.read(store, &file).await {
-                    Ok(Some(_)) => continue,
-                    Ok(None) => "it is not there; is --pictures the place where it was uploaded?".to_owned(),
-                    Err(error) => error.to_string(),
-                };
-                findings.push(finding(Severity::Warning, &format!("picture {file}"), missing));
+                match place.read(store, &file).await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => findings.push(finding(
+                        Severity::Warning,
+                        &format!("picture {file}"),
+                        "it is not there; is --pictures the place where it was uploaded?",
+                    )),
+                    // A place that is away is away for all of them.
+                    Err(error) => {
+                        findings.push(finding(Severity::Failure, "pictures", error.to_string()));
+                        return Ok(findings);
+                    }
+                }
             }
         }
     }
@@ -145,7 +149,7 @@ async fn kept_pictures(store: &Store, place: &Place) -> Result<Vec<Finding>, Sto
 }
 
 /// Links and pictures of every public text lead somewhere.
-async fn texts(store: &Store, place: &Place) -> Result<Vec<Finding>, StoreError> {
+async fn texts(store: &Store) -> Result<Vec<Finding>, StoreError> {
     let known = Known::read(store).await?;
     let (mut findings, mut after, mut count) = (Vec::new(), 0, 0_usize);
     loop {
@@ -157,7 +161,7 @@ async fn texts(store: &Store, place: &Place) -> Result<Vec<Finding>, StoreError>
                 continue;
             };
             count += 1;
-            for address in broken(store, place, (&post, &known)).await? {
+            for address in broken(store, (&post, &known)).await? {
                 let about = format!("{} {} ({})", post.kind, post.id, post.title);
                 findings.push(finding(Severity::Warning, &about, format!("{address} leads nowhere here")));
             }
@@ -187,18 +191,11 @@ impl Known {
     }
 }
 
-async fn broken(
-    store: &Store,
-    place: &Place,
-    (post, known): (&Post, &Known),
-) -> Result<Vec<String>, StoreError> {
+async fn broken(store: &Store, (post, known): (&Post, &Known)) -> Result<Vec<String>, StoreError> {
     let mut out = Vec::new();
     let cover = (!post.cover.is_empty()).then(|| format!("/media/{}", post.cover));
     for address in links(&post.body).into_iter().chain(pictures(&post.body)).chain(cover) {
-        if address.starts_with('/')
-            && !address.starts_with("//")
-            && !leads(store, place, (&address, known)).await?
-        {
+        if address.starts_with('/') && !address.starts_with("//") && !leads(store, (&address, known)).await? {
             out.push(address);
         }
     }
@@ -206,7 +203,7 @@ async fn broken(
 }
 
 /// Whether an address of this site leads somewhere.
-async fn leads(store: &Store, place: &Place, (address, known): (&str, &Known)) -> Result<bool, StoreError> {
+async fn leads(store: &Store, (address, known): (&str, &Known)) -> Result<bool, StoreError> {
     let Some(path) = old_path(address) else { return Ok(true) };
     if ALWAYS.contains(&path.as_str()) {
         return Ok(true);
@@ -222,8 +219,8 @@ async fn leads(store: &Store, place: &Place, (address, known): (&str, &Known)) -
         "categories" => known.categories.contains(name),
         "archive" => true,
         "media" => match store.medium_by_file(&largest(name)).await? {
-            Some(_) => matches!(place.read(store, name).await, Ok(Some(_))),
-            None => content_type(name).is_some() && store.media_file(name).await?.is_some(),
+            Some(picture) => files(&picture.file).iter().any(|file| file == name),
+            None => false,
         },
         _ => store.post_of_path(&path).await?.is_some(),
     })

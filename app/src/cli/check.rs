@@ -3,14 +3,15 @@
 use anyhow::ensure;
 
 use super::print_line;
+use crate::args::PicturesArgs;
 use crate::check::{Finding, Severity, check};
-use crate::pictures::Place;
 use crate::store::{DatabaseUrl, Store};
 
-pub(super) async fn run(url: &DatabaseUrl, place: &Place) -> anyhow::Result<()> {
+pub(super) async fn run(url: &DatabaseUrl, pictures: &PicturesArgs) -> anyhow::Result<()> {
+    let place = pictures.place()?;
     let findings = match Store::open(url).await {
         Ok(store) => {
-            let findings = check(&store, place).await;
+            let findings = check(&store, &place).await;
             store.close().await;
             findings
         }

@@ -20,7 +20,7 @@ pub async fn run(args: Args) -> ExitCode {
     let Args { database_url, pictures, log_json, command } = args;
     observe(log_json);
     let outcome = match command {
-        Command::Serve(args) => serve::run(&database_url, pictures, *args).await,
+        Command::Serve(args) => serve::run(&database_url, &pictures, *args).await,
         Command::Migrate => migrate(&database_url).await,
         Command::Seed(args) => seed::run(&database_url, args).await,
         Command::Import(args) => transfer::import(&database_url, &pictures, args).await,

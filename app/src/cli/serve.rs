@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{FaultArgs, ServeArgs};
+use crate::args::{FaultArgs, PicturesArgs, ServeArgs};
 use crate::pictures::Place;
 use crate::server::{Drain, End, Server};
 use crate::store::{DatabaseUrl, Store};
@@ -22,11 +22,12 @@ const VIEWS_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a starting server waits for a database that is away before it serves 503 and keeps asking.
 const START_PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(url: &DatabaseUrl, pictures: Place, args: ServeArgs) -> anyhow::Result<()> {
+pub(super) async fn run(url: &DatabaseUrl, pictures: &PicturesArgs, args: ServeArgs) -> anyhow::Result<()> {
     let ServeArgs { listen, metrics_listen, faults, drain_delay, drain_timeout, .. } = &args;
     let drain = Drain { delay: *drain_delay, timeout: *drain_timeout };
     announce(faults);
     anyhow::ensure!(!faults.fault_crash_at_start, "crashing at start, as --fault-crash-at-start asks");
+    let pictures = pictures.place()?;
     let store = Store::open(url).await.context("can't open the database")?;
     fits(&store).await?;
     let app = App::new(store, options(&args, pictures)).context("can't register metrics")?;

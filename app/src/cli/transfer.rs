@@ -3,16 +3,20 @@
 use anyhow::{Context as _, ensure};
 
 use super::print_line;
-use crate::args::{ExportArgs, ImportArgs};
-use crate::pictures::Place;
+use crate::args::{ExportArgs, ImportArgs, PicturesArgs};
 use crate::store::{DatabaseUrl, Store};
 use crate::transfer::{self, Options, Source};
 use crate::web::app::now;
 
-pub(super) async fn export(url: &DatabaseUrl, place: &Place, args: ExportArgs) -> anyhow::Result<()> {
+pub(super) async fn export(
+    url: &DatabaseUrl,
+    pictures: &PicturesArgs,
+    args: ExportArgs,
+) -> anyhow::Result<()> {
     let ExportArgs { folder } = args;
+    let place = pictures.place()?;
     let store = open(url).await?;
-    let done = transfer::export(&store, place, &folder, now()).await?;
+    let done = transfer::export(&store, &place, &folder, now()).await?;
     store.close().await;
     print_line(&format!(
         "{}: {} posts and pages, {} comments, {} pictures, {} accounts with their password hashes: keep it private",
@@ -25,7 +29,11 @@ pub(super) async fn export(url: &DatabaseUrl, place: &Place, args: ExportArgs) -
     Ok(())
 }
 
-pub(super) async fn import(url: &DatabaseUrl, place: &Place, args: ImportArgs) -> anyhow::Result<()> {
+pub(super) async fn import(
+    url: &DatabaseUrl,
+    pictures: &PicturesArgs,
+    args: ImportArgs,
+) -> anyhow::Result<()> {
     let ImportArgs { path, from, author, uploads } = args;
     let source = match from {
         Some(source) => source,
@@ -35,8 +43,9 @@ pub(super) async fn import(url: &DatabaseUrl, place: &Place, args: ImportArgs) -
         uploads.is_none() || source == Source::WordPress,
         "--uploads is for the files of a WordPress export; the other kinds have their pictures with them"
     );
+    let place = pictures.place()?;
     let store = open(url).await?;
-    let options = Options { source, path, author, uploads, place: place.clone(), now: now() };
+    let options = Options { source, path, author, uploads, place, now: now() };
     let report = transfer::import(&store, options).await?;
     store.close().await;
     print_line(&report.to_string());

@@ -6,12 +6,15 @@
 //! every size without asking anybody, and a name never means another content.
 
 mod encode;
+mod folder;
 mod place;
+mod s3;
 mod show;
 
 pub use encode::{PictureError, encode};
 pub(crate) use place::files;
-pub use place::{Place, PlaceError};
+pub use place::{Place, PlaceError, PlaceName};
+pub use s3::{S3, S3Address, S3Error};
 pub use show::tag;
 
 /// Widths of the smaller sizes: a list, a phone, a phone held across or a column of text on a sharp screen.

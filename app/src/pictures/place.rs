@@ -1,21 +1,33 @@
-//! Where the files of pictures are kept: in the database, or in a folder that all processes share.
+//! Where the files of pictures are kept: in the database, in a folder that all processes share, or in an S3 bucket.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use tokio::io::AsyncWriteExt as _;
+use super::s3::{S3, S3Address, S3Error};
+use super::{Name, content_type, folder};
+use crate::store::{Media, MediaFile, NewFile, NewMedia, Store, StoreError};
 
-use super::{Name, content_type};
-use crate::store::{Media, MediaFile, NewMedia, Store, StoreError};
+/// A place as the command line names it: `database`, `folder:PATH` or `s3:ADDRESS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlaceName {
+    /// The database.
+    Database,
+    /// A folder.
+    Folder(PathBuf),
+    /// A bucket.
+    S3(S3Address),
+}
 
 /// A place for the files of pictures. What is known of each picture is in the database in any case.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Place {
     /// The database: one thing to back up, and every process serves every picture.
     #[default]
     Database,
     /// A folder, one file for each size. Several processes need one folder that all of them see.
     Folder(PathBuf),
+    /// A bucket of a store that speaks S3, one object for each size.
+    S3(Box<S3>),
 }
 
 /// Why a file could not be kept or read.
@@ -33,19 +45,44 @@ pub enum PlaceError {
         #[source]
         source: std::io::Error,
     },
+    /// The bucket failed.
+    #[error(transparent)]
+    S3(#[from] S3Error),
 }
 
-impl FromStr for Place {
+// === impl PlaceName ===
+
+impl FromStr for PlaceName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             None if text == "database" => Ok(Self::Database),
             Some(("folder", path)) if !path.is_empty() => Ok(Self::Folder(path.into())),
-            _ => Err(format!("`{text}` is no place for pictures; write `database` or `folder:PATH`")),
+            Some(("s3", address)) => Ok(Self::S3(address.parse()?)),
+            _ => Err(format!(
+                "`{text}` is no place for pictures; write `database`, `folder:PATH` or \
+                 `s3:https://HOST/BUCKET`"
+            )),
         }
     }
 }
+
+impl PlaceName {
+    /// The place itself. A bucket needs its region, and its keys from a file or the environment.
+    ///
+    /// # Errors
+    /// When a bucket has no keys.
+    pub fn open(&self, region: &str, keys: Option<&Path>) -> Result<Place, PlaceError> {
+        Ok(match self {
+            Self::Database => Place::Database,
+            Self::Folder(folder) => Place::Folder(folder.clone()),
+            Self::S3(address) => Place::S3(Box::new(S3::new(address, region, keys)?)),
+        })
+    }
+}
+
+// === impl Place ===
 
 impl Place {
     /// Keeps a picture. Its files are there before anybody is told about it.
@@ -58,28 +95,30 @@ impl Place {
         mut picture: NewMedia,
         (user, now): (Option<i64>, i64),
     ) -> Result<(), PlaceError> {
-        if let Self::Folder(folder) = self {
+        if !matches!(self, Self::Database) {
             for file in std::mem::take(&mut picture.files) {
-                write(folder, &file.file, &file.content).await.map_err(|source| failed(folder, source))?;
+                self.put(file).await?;
             }
         }
         Ok(store.add_media(&picture, user, now).await?)
     }
 
-    /// A file by its name. A folder's pictures come first; those that were kept in the database before are found too.
+    /// A file by its name. What the place has comes first; pictures that were kept in the database before are found
+    /// too.
     ///
     /// # Errors
     /// When the place or the database fails.
     pub async fn read(&self, store: &Store, file: &str) -> Result<Option<MediaFile>, PlaceError> {
         let Some(content_type) = content_type(file) else { return Ok(None) };
-        if let Self::Folder(folder) = self {
-            match tokio::fs::read(folder.join(file)).await {
-                Ok(content) => return Ok(Some(MediaFile { content_type: content_type.to_owned(), content })),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(failed(folder, source)),
-            }
+        let outside = match self {
+            Self::Database => None,
+            Self::Folder(path) => folder::get(path, file).await.map_err(|source| failed(path, source))?,
+            Self::S3(s3) => s3.get(file).await?,
+        };
+        match outside {
+            Some(content) => Ok(Some(MediaFile { content_type: content_type.to_owned(), content })),
+            None => Ok(store.media_file(file).await?),
         }
-        Ok(store.media_file(file).await?)
     }
 
     /// Deletes a picture with all its sizes. What nobody knows of any more may stay behind, never the reverse.
@@ -88,16 +127,24 @@ impl Place {
     /// When the place or the database fails.
     pub async fn remove(&self, store: &Store, picture: &Media) -> Result<(), PlaceError> {
         store.delete_media(picture.id).await?;
-        let Self::Folder(folder) = self else { return Ok(()) };
         for file in files(&picture.file) {
-            match tokio::fs::remove_file(folder.join(file)).await {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(failed(folder, error));
+            match self {
+                Self::Database => {}
+                Self::Folder(path) => {
+                    folder::delete(path, &file).await.map_err(|source| failed(path, source))?;
                 }
-                _ => {}
+                Self::S3(s3) => s3.delete(&file).await?,
             }
         }
         Ok(())
+    }
+
+    async fn put(&self, file: NewFile) -> Result<(), PlaceError> {
+        match self {
+            Self::Database => Ok(()),
+            Self::Folder(path) => folder::put(path, &file).await.map_err(|source| failed(path, source)),
+            Self::S3(s3) => Ok(s3.put(file).await?),
+        }
     }
 }
 
@@ -107,30 +154,22 @@ pub(crate) fn files(largest: &str) -> Vec<String> {
     std::iter::once(largest.to_owned()).chain(smaller.into_iter().map(|(_, file)| file)).collect()
 }
 
-/// Writes beside and renames, so that nobody reads half a file; a name always means the same content.
-async fn write(folder: &Path, name: &str, content: &[u8]) -> std::io::Result<()> {
-    tokio::fs::create_dir_all(folder).await?;
-    let beside = folder.join(format!(".{}.{name}", std::process::id()));
-    let mut file = tokio::fs::File::create(&beside).await?;
-    file.write_all(content).await?;
-    file.sync_all().await?;
-    tokio::fs::rename(&beside, folder.join(name)).await
-}
-
 fn failed(folder: &Path, source: std::io::Error) -> PlaceError {
     PlaceError::Folder { folder: folder.to_owned(), source }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Place;
+    use super::PlaceName;
 
     #[test]
-    fn a_place_is_the_database_or_a_folder_and_anything_else_is_refused_with_the_remedy() {
-        assert_eq!("database".parse(), Ok(Place::Database));
-        assert_eq!("folder:/srv/pictures".parse(), Ok(Place::Folder("/srv/pictures".into())));
+    fn a_place_is_the_database_a_folder_or_a_bucket_and_anything_else_is_refused_with_the_remedy() {
+        assert_eq!("database".parse(), Ok(PlaceName::Database));
+        assert_eq!("folder:/srv/pictures".parse(), Ok(PlaceName::Folder("/srv/pictures".into())));
+        assert!(matches!("s3:http://127.0.0.1:9000/blog".parse(), Ok(PlaceName::S3(_))));
         for bad in ["", "folder:", "folder", "/srv/pictures", "ftp:x"] {
-            assert!(bad.parse::<Place>().unwrap_err().contains("folder:PATH"), "{bad}");
+            assert!(bad.parse::<PlaceName>().unwrap_err().contains("folder:PATH"), "{bad}");
         }
+        assert!("s3:".parse::<PlaceName>().unwrap_err().contains("s3:https://"));
     }
 }

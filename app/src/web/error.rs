@@ -4,6 +4,7 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
+use crate::pictures::PlaceError;
 use crate::store::StoreError;
 
 /// An answer that is no page of its own.
@@ -24,6 +25,9 @@ pub(crate) enum Error {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The place that keeps the files of pictures failed.
+    #[error(transparent)]
+    Pictures(PlaceError),
     /// A template failed, or a hash.
     #[error("{0}")]
     Internal(String),
@@ -35,11 +39,11 @@ impl From<askama::Error> for Error {
     }
 }
 
-impl From<crate::pictures::PlaceError> for Error {
-    fn from(error: crate::pictures::PlaceError) -> Self {
+impl From<PlaceError> for Error {
+    fn from(error: PlaceError) -> Self {
         match error {
-            crate::pictures::PlaceError::Store(error) => Self::Store(error),
-            error => Self::Internal(error.to_string()),
+            PlaceError::Store(error) => Self::Store(error),
+            outside => Self::Pictures(outside),
         }
     }
 }
@@ -68,6 +72,8 @@ impl Error {
                 StatusCode::CONFLICT
             }
             Self::Store(error) if error.is_unavailable() => StatusCode::SERVICE_UNAVAILABLE,
+            // A folder or a bucket that refuses now may be mended while the process runs.
+            Self::Pictures(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

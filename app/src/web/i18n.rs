@@ -212,7 +212,7 @@ texts! {
     error_500: "出错了", "Something went wrong";
     error_500_help: "这是我们的问题，已经记录下来。请稍后再试。", "This is our fault and has been recorded. Please try again later.";
     error_503: "暂时无法访问", "Not available for a moment";
-    error_503_help: "数据库暂时连不上，恢复后会自动正常。", "The database can't be reached now. The site recovers by itself.";
+    error_503_help: "这个页面要用的数据库或图片库暂时连不上，恢复后会自动正常。", "The database or the store of pictures can't be reached now. The site recovers by itself.";
     back_home: "回到首页", "Back to the home page";
     kept_title: "你写的文字还在", "What you wrote is still here";
     kept_away: "数据库暂时连不上，所以还没有保存。文字都在下面，过一会儿再点一次就好。", "The database can't be reached now, so nothing is saved yet. Everything is below; press the button again in a moment.";

@@ -9,6 +9,7 @@
 
 mod api;
 mod browser;
+mod command;
 mod desk;
 mod drain;
 mod formats;
@@ -16,9 +17,11 @@ mod limits;
 mod outage;
 mod pages;
 mod pictures;
+mod places;
 mod postgres;
 mod process;
 mod readers;
+mod s3;
 mod store;
 mod support;
 mod transfer;

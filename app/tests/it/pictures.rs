@@ -1,17 +1,15 @@
-//! Pictures: taken, made harmless, kept in either place, shown, deleted.
+//! Pictures: taken, made harmless, kept, shown, deleted.
 
 use std::io::Cursor;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use blog::pictures::Place;
 use blog::store::Role;
-use blog::web::Options;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
 use crate::support::{Answer, TestBlog, options};
 
-fn photograph(width: u32, height: u32) -> Vec<u8> {
+pub(crate) fn photograph(width: u32, height: u32) -> Vec<u8> {
     let pixels = RgbImage::from_fn(width, height, |x, y| Rgb([x.to_le_bytes()[0], y.to_le_bytes()[0], 90]));
     let mut out = Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(pixels).write_to(&mut out, ImageFormat::Jpeg).unwrap();
@@ -19,7 +17,7 @@ fn photograph(width: u32, height: u32) -> Vec<u8> {
 }
 
 /// Sends files as a browser's form does.
-async fn upload(blog: &TestBlog, accept: &str, files: &[(&str, &[u8])]) -> Answer {
+pub(crate) async fn upload(blog: &TestBlog, accept: &str, files: &[(&str, &[u8])]) -> Answer {
     let mut body = Vec::new();
     for (name, content) in files {
         body.extend(
@@ -45,7 +43,7 @@ async fn upload(blog: &TestBlog, accept: &str, files: &[(&str, &[u8])]) -> Answe
 }
 
 /// The files that the editor's script is told about.
-async fn taken(blog: &TestBlog, files: &[(&str, &[u8])]) -> Vec<String> {
+pub(crate) async fn taken(blog: &TestBlog, files: &[(&str, &[u8])]) -> Vec<String> {
     let answer = upload(blog, "application/json", files).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     let said: Vec<serde_json::Value> = serde_json::from_str(&answer.body).unwrap();
@@ -71,26 +69,6 @@ async fn a_picture_is_taken_without_script_listed_shown_in_sizes_and_kept_for_ev
         assert!(shown.header("cache-control").contains("immutable"));
     }
     assert_eq!(blog.get(&format!("/media/{}", file.replace(".jpg", "-1280.jpg"))).await.status, 404);
-}
-
-#[tokio::test]
-async fn a_folder_keeps_the_files_and_what_the_database_kept_before_is_still_shown() {
-    let before = TestBlog::empty().await.signed_in("ada", Role::Author).await;
-    let old = taken(&before, &[("a.jpg", &photograph(40, 30))]).await.remove(0);
-    let folder = before.folder.path().join("pictures");
-    let place = Place::Folder(folder.clone());
-    let blog = before.second_process(Options { pictures: place, ..options() }).await;
-    let new = taken(&blog, &[("b.jpg", &photograph(700, 30))]).await.remove(0);
-    let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(kept.len(), 3, "the largest and two smaller ones: {kept:?}");
-    for file in [&old, &new] {
-        assert_eq!(blog.get(&format!("/media/{file}")).await.status, StatusCode::OK, "{file}");
-    }
-    assert_eq!(blog.get("/media/..%2Fblog.db").await.status, StatusCode::NOT_FOUND);
-    let id = blog.app.store.medium_by_file(&new).await.unwrap().unwrap().id.to_string();
-    assert_eq!(blog.post("/desk/pictures/delete", &[("id", &id)]).await.status, StatusCode::SEE_OTHER);
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
-    assert_eq!(blog.get(&format!("/media/{new}")).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

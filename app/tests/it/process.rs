@@ -32,15 +32,24 @@ pub(crate) struct Process {
 fn blog(database: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blog"));
     command.arg("--database-url").arg(format!("sqlite:{}", database.display())).kill_on_drop(true);
+    for keys in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE"] {
+        command.env_remove(keys);
+    }
     command
 }
 
-/// Runs a subcommand to its end.
-pub(crate) async fn run(database: &Path, arguments: &[&str], input: &str) {
-    let mut child =
-        blog(database).args(arguments).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+/// Runs a subcommand to its end, whatever that is.
+pub(crate) async fn output(database: &Path, arguments: &[&str], input: &str) -> std::process::Output {
+    let mut command = blog(database);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
-    let output = child.wait_with_output().await.unwrap();
+    child.wait_with_output().await.unwrap()
+}
+
+/// Runs a subcommand that ends well.
+pub(crate) async fn run(database: &Path, arguments: &[&str], input: &str) {
+    let output = output(database, arguments, input).await;
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 

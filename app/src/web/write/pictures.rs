@@ -174,7 +174,14 @@ async fn take(
     }
     let mut taken = Vec::new();
     for picture in pictures {
-        taken.push(keep(app, me, picture).await?);
+        match keep(app, me, picture).await {
+            Ok(kept) => taken.push(kept),
+            Err(Error::Pictures(error)) => {
+                tracing::error!(%error, "a picture could not be kept: {error}");
+                return Ok(Err((StatusCode::SERVICE_UNAVAILABLE, away(visitor))));
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(Ok(taken))
 }
@@ -222,6 +229,14 @@ fn too_large(visitor: &Visitor) -> String {
         visitor,
         "一个文件最多 20 MiB，一次最多 20 个文件、共 64 MiB。",
         "A file has at most 20 MiB; at most 20 files and 64 MiB at a time.",
+    )
+}
+
+fn away(visitor: &Visitor) -> String {
+    say(
+        visitor,
+        "图片库暂时连不上，图片还没有保存。请过一会儿再传一次。",
+        "The store of pictures can't be reached now, so this one is not kept yet. Please send it again in a moment.",
     )
 }
 
