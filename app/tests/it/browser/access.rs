@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use serde_json::json;
 
 use super::{Browser, Site};
+use crate::pictures::{photograph, taken};
 
 /// Installed once from the npm registry, beside what cargo builds.
 const AXE: &str = "axe-core@4.14.1";
@@ -162,6 +163,8 @@ async fn pages_for_writers_are_accessible_in_both_themes_and_sizes() {
     author
         .post(&path, &[("title", "所有的写法"), ("body", "shorter"), ("version", "1"), ("action", "save")])
         .await;
+    let picture = taken(&author, &[("雪山.jpg", &photograph(800, 500))]).await.remove(0);
+    author.post("/desk/account", &[("name", "ci"), ("scope", "write"), ("action", "token")]).await;
     let author = author.signed_out();
     author.post("/posts/所有的写法/comments", &[("name", "小林"), ("body", "等待 *审核*")]).await;
     browser.sign_in("root").await;
@@ -181,9 +184,20 @@ async fn pages_for_writers_are_accessible_in_both_themes_and_sizes() {
             ("settings", "/desk/settings"),
             ("audit", "/desk/audit"),
             ("account", "/desk/account"),
+            ("pictures", "/desk/pictures"),
         ],
     )
     .await;
+    browser.open("/desk/account").await;
+    browser.type_into("[name=name]", "a script").await;
+    browser.press("New token").await;
+    browser.sees("a script").await;
+    wrong.extend(look(&browser, axe, "token-shown-once").await);
+    browser.open("/desk/posts/new").await;
+    browser.press("Preview").await;
+    browser.type_into("[name=body]", &format!("![雪山](/media/{picture})")).await;
+    browser.until("document.querySelector('.live img')?.naturalWidth > 0").await;
+    wrong.extend(look(&browser, axe, "picture-in-preview").await);
     browser.open("/desk/posts/new").await;
     browser.type_into("[name=title]", "Kept").await;
     browser.type_into("[name=body]", "Nothing typed is lost.").await;

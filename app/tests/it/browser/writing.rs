@@ -51,6 +51,53 @@ async fn what_is_typed_is_kept_and_offered_again_after_the_window_was_closed() {
     browser.until("document.querySelector('[name=body]').value === 'not yet saved'").await;
 }
 
+/// Gives the editor a picture of one colour as a browser does when a file is dropped or pasted.
+fn hand_over(event: &str, name: &str, colour: &str) -> String {
+    let (kind, field) = match event {
+        "drop" => ("DragEvent", "dataTransfer"),
+        _ => ("ClipboardEvent", "clipboardData"),
+    };
+    format!(
+        "const done = arguments[arguments.length - 1];
+        const canvas = Object.assign(document.createElement('canvas'), {{width: 400, height: 300}});
+        const pen = canvas.getContext('2d');
+        pen.fillStyle = '{colour}';
+        pen.fillRect(0, 0, 400, 300);
+        canvas.toBlob(blob => {{
+          const files = new DataTransfer();
+          files.items.add(new File([blob], '{name}.png', {{type: 'image/png'}}));
+          const event = new {kind}('{event}', {{{field}: files, bubbles: true, cancelable: true}});
+          document.querySelector('[name=body]').dispatchEvent(event);
+          done(event.defaultPrevented);
+        }});"
+    )
+}
+
+#[tokio::test]
+async fn pictures_that_are_dropped_or_pasted_into_the_editor_are_on_the_page() {
+    let site = Site::with_posts(0).await;
+    let Some(browser) = Browser::start(&site.origin).await else { return };
+    browser.sign_in("ada").await;
+    browser.open("/desk/posts/new").await;
+    browser.type_into("[name=title]", "With pictures").await;
+    for (event, name, colour) in [("drop", "dropped", "teal"), ("paste", "pasted", "orange")] {
+        assert_eq!(browser.run_async(&hand_over(event, name, colour)).await, json!(true));
+        browser
+            .until(&format!("document.querySelector('[name=body]').value.includes('![{name}](/media/')"))
+            .await;
+    }
+    browser.picture("editor-pictures").await;
+    browser.press("Publish").await;
+    browser.sees("Saved").await;
+    browser.open("/posts/with-pictures").await;
+    browser
+        .until(
+            "[...document.querySelectorAll('.prose img')].filter(img => img.naturalWidth > 0).length === 2",
+        )
+        .await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn two_windows_with_one_post_show_the_conflict_and_keep_both_texts() {
     let site = Site::with_posts(0).await;
