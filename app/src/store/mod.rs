@@ -43,7 +43,7 @@ pub use lists::{Cursor, Filter, From, ListPage, PageLink, PostCard, TagRef, Term
 pub use load::LoadPost;
 pub use media::{Media, MediaFile, NewFile, NewMedia};
 pub use open::DatabaseUrl;
-pub use posts::{Draft, Post, Publication, Saved};
+pub use posts::{Draft, Post, PostLink, Publication, Saved};
 pub use revisions::{Autosave, Revision, RevisionLine};
 pub use search::{Hit, terms};
 pub use settings::Settings;

@@ -2,9 +2,7 @@
 
 use super::lists::{tag_lines, tag_refs};
 use super::search::index_terms;
-use super::{
-    PostCard, Store, StoreError, TagRef, fetch_all, fetch_optional, in_transaction, pick, run, touch_content,
-};
+use super::{Store, StoreError, TagRef, fetch_all, fetch_optional, in_transaction, pick, run, touch_content};
 use crate::text;
 
 /// Authors who may save a post under the same title at the same moment.
@@ -52,6 +50,19 @@ pub struct Post {
     /// How often it was read.
     pub views: i64,
     tag_lines: String,
+}
+
+/// A post as another post's page links to it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct PostLink {
+    /// Its number.
+    pub id: i64,
+    /// Its name in URLs.
+    pub slug: String,
+    /// Its title.
+    pub title: String,
+    /// When it became public.
+    pub published_at: i64,
 }
 
 impl Post {
@@ -175,30 +186,41 @@ impl Store {
         &self,
         post: &Post,
         now: i64,
-    ) -> Result<(Option<PostCard>, Option<PostCard>), StoreError> {
-        use super::lists::{Cursor, Filter, From, Window};
+    ) -> Result<(Option<PostLink>, Option<PostLink>), StoreError> {
         let Some(at) = post.published_at else { return Ok((None, None)) };
-        let (cursor, window) = (Cursor { at, id: post.id }, Window { now, size: 1 });
-        let mut older = self.list(Filter::All, From::Before(cursor), window).await?;
-        let mut newer = self.list(Filter::All, From::After(cursor), window).await?;
-        Ok((older.posts.pop(), newer.posts.pop()))
+        let found: Vec<PostLink> = fetch_all!(
+            self,
+            "SELECT * FROM (SELECT id, slug, title, published_at FROM posts WHERE status = 'published' AND kind = 'post' \
+             AND (published_at, id) < ($1, $2) AND published_at <= $3 ORDER BY published_at DESC, id DESC LIMIT 1) o \
+             UNION ALL SELECT * FROM (SELECT id, slug, title, published_at FROM posts WHERE status = 'published' \
+             AND kind = 'post' AND (published_at, id) > ($1, $2) AND published_at <= $3 \
+             ORDER BY published_at, id LIMIT 1) n",
+            at,
+            post.id,
+            now
+        )?;
+        let is_older = |link: &PostLink| (link.published_at, link.id) < (at, post.id);
+        let (older, newer): (Vec<_>, Vec<_>) = found.into_iter().partition(is_older);
+        Ok((older.into_iter().next(), newer.into_iter().next()))
     }
 
     /// Posts that share tags with this one, those that share most first, then the newest.
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn related(&self, post: &Post, now: i64) -> Result<Vec<PostCard>, StoreError> {
-        // Of each tag only its newest posts are looked at, so that a tag of ten thousand posts costs no more.
+    pub async fn related(&self, post: &Post, now: i64) -> Result<Vec<PostLink>, StoreError> {
+        // Of each tag only its newest posts are looked at, so that a tag of ten thousand posts costs no more, and of
+        // those the best dozen: a page among them is not shown.
         Ok(fetch_all!(
             self,
-            super::lists::cards!(
-                "JOIN (SELECT n.post_id, COUNT(*) AS shared FROM post_tags o JOIN post_tags n ON n.tag_id = o.tag_id \
-                 WHERE o.post_id = $1 AND n.post_id <> $1 AND n.published_at <= $2 AND n.published_at >= \
-                 COALESCE((SELECT m.published_at FROM post_tags m WHERE m.tag_id = o.tag_id AND m.published_at <= $2 \
-                 ORDER BY m.published_at DESC LIMIT 1 OFFSET 40), 0) GROUP BY n.post_id) near ON near.post_id = p.id \
-                 WHERE p.kind = 'post' ORDER BY near.shared DESC, p.published_at DESC LIMIT 4"
-            ),
+            "SELECT p.id, p.slug, p.title, p.published_at FROM (SELECT n.post_id, COUNT(*) AS shared, \
+             MAX(n.published_at) AS public_at FROM post_tags o JOIN post_tags n ON n.tag_id = o.tag_id \
+             WHERE o.post_id = $1 AND n.post_id <> $1 AND n.published_at <= $2 AND n.published_at >= \
+             COALESCE((SELECT m.published_at FROM post_tags m WHERE m.tag_id = o.tag_id AND m.published_at <= $2 \
+             ORDER BY m.published_at DESC LIMIT 1 OFFSET 40), 0) \
+             GROUP BY n.post_id ORDER BY shared DESC, public_at DESC LIMIT 12) near \
+             JOIN posts p ON p.id = near.post_id WHERE p.kind = 'post' \
+             ORDER BY near.shared DESC, near.public_at DESC LIMIT 4",
             post.id,
             now
         )?)

@@ -10,9 +10,10 @@ use super::{PostCard, Store, StoreError};
 
 /// Characters of a post that are indexed: a book of that length is still found by its first part.
 const INDEXED_CHARS_MAX: usize = 200_000;
-/// Posts with the words that are ranked: the newest of them, and the newest with the words in the title. A common word
-/// stands in a third of all posts, and ranking them all would make a search the slower the larger the blog is.
-const RANKED_MAX: i64 = 500;
+/// Posts with the words that are looked at: the newest of them, and the newest with the words in the title. A common
+/// word stands in a third of all posts, and looking at them all would make a search the slower the larger the blog is.
+/// FTS5's own rank does that: it counts every post with the word, however few are wanted.
+const LOOKED_AT_MAX: i64 = 500;
 /// Terms of a query that count; the rest is ignored.
 const QUERY_TERMS_MAX: usize = 32;
 
@@ -106,34 +107,24 @@ struct HitRow {
 }
 
 impl Store {
-    /// Public posts that hold every word of the query, best first.
+    /// Public posts that hold every word of the query: those with the words in the title first, then the newest.
     ///
     /// # Errors
     /// When the database is away.
     pub async fn search(&self, query: &str, now: i64, offset: i64) -> Result<Vec<Hit>, StoreError> {
         let rows: Vec<HitRow> = match &self.db {
-            super::Db::Sqlite { read, .. } => {
-                let Some(expression) = fts_expression(query) else { return Ok(Vec::new()) };
-                sqlx::query_as(cards!(
-                    "p.body, ",
-                    "JOIN (SELECT q.id, MIN(m.rank) AS rank FROM ( \
-                     SELECT * FROM (SELECT rowid AS id, bm25(post_terms, 8.0, 1.0) AS rank FROM post_terms \
-                     WHERE post_terms MATCH $1 ORDER BY rowid DESC LIMIT $5) UNION ALL \
-                     SELECT * FROM (SELECT rowid AS id, bm25(post_terms, 8.0, 1.0) AS rank FROM post_terms \
-                     WHERE post_terms MATCH $4 ORDER BY rowid DESC LIMIT $5)) m \
-                     JOIN posts q ON q.id = m.id WHERE q.kind = 'post' \
-                     AND q.status = 'published' AND q.published_at <= $2 GROUP BY q.id \
-                     ORDER BY rank, q.published_at DESC LIMIT 11 OFFSET $3) found ON found.id = p.id \
-                     ORDER BY found.rank, p.published_at DESC"
-                ))
-                .bind(&expression)
-                .bind(now)
-                .bind(offset)
-                .bind(format!("{{title}} : ({expression})"))
-                .bind(RANKED_MAX)
-                .fetch_all(read)
-                .await?
-            }
+            super::Db::Sqlite { read, .. } => match fts_expression(query, LastWord::Whole) {
+                None => Vec::new(),
+                Some(whole) => {
+                    let found = search_fts(read, &whole, (now, offset)).await?;
+                    // The start of a word is looked for where no post has it as a word: it costs as much as all posts
+                    // with such words.
+                    match fts_expression(query, LastWord::Start).filter(|_| found.is_empty()) {
+                        Some(start) => search_fts(read, &start, (now, offset)).await?,
+                        None => found,
+                    }
+                }
+            },
             super::Db::Postgres(server) => {
                 let wanted: Vec<String> = query_terms(query).into_iter().flatten().collect();
                 if wanted.is_empty() {
@@ -159,8 +150,43 @@ impl Store {
     }
 }
 
-/// A query for FTS5: every run of the query as a quoted phrase, the last word as a prefix.
-fn fts_expression(query: &str) -> Option<String> {
+async fn search_fts(
+    read: &sqlx::SqlitePool,
+    expression: &str,
+    (now, offset): (i64, i64),
+) -> Result<Vec<HitRow>, sqlx::Error> {
+    sqlx::query_as(cards!(
+        "p.body, ",
+        "JOIN (SELECT q.id, MAX(m.in_title) AS in_title FROM ( \
+         SELECT * FROM (SELECT rowid AS id, 0 AS in_title FROM post_terms \
+         WHERE post_terms MATCH $1 ORDER BY rowid DESC LIMIT $5) UNION ALL \
+         SELECT * FROM (SELECT rowid AS id, 1 AS in_title FROM post_terms \
+         WHERE post_terms MATCH $4 ORDER BY rowid DESC LIMIT $5)) m \
+         JOIN posts q ON q.id = m.id WHERE q.kind = 'post' \
+         AND q.status = 'published' AND q.published_at <= $2 GROUP BY q.id \
+         ORDER BY in_title DESC, q.published_at DESC LIMIT 11 OFFSET $3) found ON found.id = p.id \
+         ORDER BY found.in_title DESC, p.published_at DESC"
+    ))
+    .bind(expression)
+    .bind(now)
+    .bind(offset)
+    .bind(format!("{{title}} : ({expression})"))
+    .bind(LOOKED_AT_MAX)
+    .fetch_all(read)
+    .await
+}
+
+/// What the last word of a query may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LastWord {
+    /// A word of the text.
+    Whole,
+    /// The start of one.
+    Start,
+}
+
+/// A query for FTS5: every run of the query as a quoted phrase. One Chinese character is the start of a pair.
+fn fts_expression(query: &str, last_word: LastWord) -> Option<String> {
     let groups = query_terms(query);
     let last = groups.len().checked_sub(1)?;
     let phrases: Vec<String> = groups
@@ -168,8 +194,8 @@ fn fts_expression(query: &str) -> Option<String> {
         .enumerate()
         .map(|(index, group)| {
             // A term holds letters and digits only, so nothing in it can end the quotation.
-            let star =
-                if index == last || group.iter().any(|term| term.chars().count() == 1) { "*" } else { "" };
+            let is_start = index == last && last_word == LastWord::Start;
+            let star = if is_start || group.iter().any(|term| term.chars().count() == 1) { "*" } else { "" };
             format!("\"{}\"{star}", group.join(" "))
         })
         .collect();
@@ -243,7 +269,7 @@ fn push(out: &mut String, term: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{fts_expression, terms};
+    use super::{LastWord, fts_expression, terms};
 
     #[test]
     fn chinese_becomes_pairs_and_words_stay_words() {
@@ -254,9 +280,12 @@ mod tests {
 
     #[test]
     fn a_query_can_not_leave_its_quotation() {
-        assert_eq!(fts_expression("灰度发布 rust").unwrap(), "\"灰度 度发 发布\" AND \"rust\"*");
-        assert_eq!(fts_expression("\" OR NEAR(a) *").unwrap(), "\"or\" AND \"near\" AND \"a\"*");
-        assert_eq!(fts_expression("的").unwrap(), "\"的\"*");
-        assert_eq!(fts_expression("!!! ???"), None);
+        let start = |query| fts_expression(query, LastWord::Start);
+        assert_eq!(start("灰度发布 rust").unwrap(), "\"灰度 度发 发布\" AND \"rust\"*");
+        assert_eq!(start("\" OR NEAR(a) *").unwrap(), "\"or\" AND \"near\" AND \"a\"*");
+        assert_eq!(start("!!! ???"), None);
+        let whole = |query| fts_expression(query, LastWord::Whole);
+        assert_eq!(whole("灰度 rust").unwrap(), "\"灰度\" AND \"rust\"");
+        assert_eq!(whole("的").unwrap(), "\"的\"*");
     }
 }

@@ -13,6 +13,7 @@ use super::assets::{Accent, AssetLinks};
 use super::faults::Faults;
 use super::metrics::Metrics;
 use super::passwords::Passwords;
+use super::read::around::{self, AroundCache};
 use super::rendered::RenderCache;
 use super::reuse::PageCache;
 use super::views::Views;
@@ -69,6 +70,8 @@ pub struct App {
     pub(crate) passwords: Passwords,
     /// Rendered posts.
     pub(crate) rendered: RenderCache,
+    /// What stands around posts.
+    pub(crate) around: AroundCache,
     /// Whole pages for readers who are not signed in.
     pub(crate) pages: PageCache,
     /// Counted page views.
@@ -126,6 +129,7 @@ impl App {
             metrics: Metrics::new(&options.version)?,
             passwords: Passwords::new(),
             rendered: RenderCache::new(),
+            around: around::cache(),
             pages: PageCache::new(options.page_cache_bytes),
             views: Views::default(),
             uploads: Semaphore::new(1),

@@ -55,7 +55,10 @@ impl Layout {
         visitor: &Visitor,
         title: impl Into<String>,
     ) -> Result<Self, Error> {
-        let site = app.site().await?;
+        let site = match &visitor.site {
+            Some(site) => Arc::clone(site),
+            None => app.site().await?,
+        };
         let mut layout = Self::bare(app, &visitor.manner, title.into());
         layout.description = site.settings.tagline.clone();
         layout.site = Some(site);
@@ -102,6 +105,11 @@ impl Layout {
     #[must_use]
     pub(crate) fn site_title(&self) -> &str {
         self.site.as_ref().map_or("Huidu Blog", |site| &site.settings.title)
+    }
+
+    /// The content that the page is made from.
+    pub(crate) fn stamp(&self) -> (i64, usize) {
+        self.site.as_ref().map_or((0, 0), |site| site.stamp())
     }
 
     /// The settings, where the database could be asked.

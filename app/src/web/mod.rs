@@ -3,6 +3,7 @@
 mod api;
 pub mod app;
 mod assets;
+mod bounded;
 mod error;
 pub mod faults;
 mod i18n;

@@ -5,9 +5,8 @@
 //! Signed-in visitors always get a fresh page.
 
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash as _, Hasher as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -17,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::app::{Shared, now};
+use super::bounded::Bounded;
 use super::visitor::{Manner, SESSION_COOKIE, cookie};
 
 /// A larger page is not kept.
@@ -26,58 +26,15 @@ const PAGE_BYTES_MAX: usize = 512 << 10;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ViewOf(pub(crate) i64);
 
-/// Whole pages, the oldest forgotten first.
-#[derive(Debug)]
-pub(crate) struct PageCache {
-    bytes_max: usize,
-    inner: Mutex<Inner>,
-}
+/// Whole pages, by everything that they depend on.
+pub(crate) type PageCache = Bounded<u64, Kept>;
 
-#[derive(Debug, Default)]
-struct Inner {
-    pages: HashMap<u64, Kept>,
-    order: VecDeque<u64>,
-    bytes: usize,
-}
-
+/// A page as it was answered.
 #[derive(Clone, Debug)]
-struct Kept {
+pub(crate) struct Kept {
     headers: HeaderMap,
     body: Bytes,
     view: Option<ViewOf>,
-}
-
-impl PageCache {
-    /// Keeps at most so many bytes.
-    pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, inner: Mutex::new(Inner::default()) }
-    }
-
-    fn get(&self, key: u64) -> Option<Kept> {
-        self.lock().pages.get(&key).cloned()
-    }
-
-    fn put(&self, key: u64, page: Kept) {
-        let size = page.size();
-        if size > self.bytes_max / 4 {
-            return;
-        }
-        let mut inner = self.lock();
-        if inner.pages.insert(key, page).is_none() {
-            inner.order.push_back(key);
-            inner.bytes += size;
-        }
-        while inner.bytes > self.bytes_max {
-            let Some(oldest) = inner.order.pop_front() else { break };
-            if let Some(gone) = inner.pages.remove(&oldest) {
-                inner.bytes -= gone.size();
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Kept {
@@ -95,12 +52,14 @@ impl Kept {
 }
 
 /// Answers from what is kept, or keeps what the page answers.
-pub(crate) async fn reuse(State(app): State<Shared>, request: Request, next: Next) -> Response {
+pub(crate) async fn reuse(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let plain = *request.method() == Method::GET && cookie(request.headers(), SESSION_COOKIE).is_none();
     // When the database is away, the page itself says so.
     let site = if plain { app.site().await.ok() } else { None };
     let Some(site) = site else { return next.run(request).await };
     let key = key(&app, &request, site.stamp());
+    // The page is made from the very content that it is kept under.
+    request.extensions_mut().insert(Arc::clone(&site));
     let etag = format!("W/\"{key:016x}\"");
     let modified = last_modified(site.seen_at, now());
     let has_it = has_it(request.headers(), &etag, modified.as_ref());
@@ -110,7 +69,7 @@ pub(crate) async fn reuse(State(app): State<Shared>, request: Request, next: Nex
         .and_then(|value| value.to_str().ok())
         .unwrap_or("")
         .to_owned();
-    let kept = match app.pages.get(key) {
+    let kept = match app.pages.get(&key) {
         Some(kept) => kept,
         None => match keep(&app, key, &etag, next.run(request).await).await {
             Ok(kept) => kept,
@@ -159,7 +118,7 @@ async fn keep(app: &Shared, key: u64, etag: &str, response: Response) -> Result<
     parts.headers.remove(header::CONTENT_LENGTH);
     let kept = Kept { headers: parts.headers, body, view: parts.extensions.get::<ViewOf>().copied() };
     if kept.body.len() <= PAGE_BYTES_MAX {
-        app.pages.put(key, kept.clone());
+        app.pages.put(key, kept.clone(), kept.size());
     }
     Ok(kept)
 }
@@ -185,28 +144,8 @@ fn matches(header: &HeaderValue, etag: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kept, PageCache, has_it, last_modified, matches};
+    use super::{has_it, last_modified, matches};
     use axum::http::{HeaderMap, HeaderValue, header};
-    use bytes::Bytes;
-
-    fn page(bytes: usize) -> Kept {
-        Kept { headers: HeaderMap::new(), body: Bytes::from(vec![b'x'; bytes]), view: None }
-    }
-
-    #[test]
-    fn the_oldest_pages_go_first_and_the_bound_holds() {
-        let cache = PageCache::new(100_000);
-        for key in 0..100 {
-            cache.put(key, page(9_000));
-        }
-        assert!(cache.get(0).is_none() && cache.get(99).is_some());
-        assert!(cache.lock().bytes <= 100_000);
-        cache.put(7, page(60_000));
-        assert!(cache.get(7).is_none(), "one page must not push out all others");
-        let none = PageCache::new(0);
-        none.put(1, page(10));
-        assert!(none.get(1).is_none());
-    }
 
     #[test]
     fn a_moment_counts_when_its_second_is_over_and_no_tag_says_otherwise() {

@@ -1,12 +1,13 @@
 //! Who asks: language, theme, account, address.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
-use super::app::{CookieSafety, Shared, now};
+use super::app::{CookieSafety, Shared, Site, now};
 use super::error::Error;
 use super::i18n::{Lang, Text};
 use crate::store::{Role, User};
@@ -99,6 +100,8 @@ pub(crate) struct Visitor {
     pub(crate) address: IpAddr,
     /// What the browser calls itself, cut to 200 characters.
     pub(crate) user_agent: String,
+    /// What pages show of the site, where a layer has read it already.
+    pub(crate) site: Option<Arc<Site>>,
 }
 
 impl Visitor {
@@ -137,6 +140,7 @@ impl FromRequestParts<Shared> for Visitor {
             session,
             address: client_address(app, parts),
             user_agent: text::shorten(user_agent.unwrap_or(""), 200),
+            site: parts.extensions.get().cloned(),
         })
     }
 }

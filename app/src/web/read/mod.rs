@@ -1,5 +1,6 @@
 //! Pages for readers.
 
+pub(crate) mod around;
 pub(crate) mod feed;
 pub(crate) mod lists;
 pub(crate) mod media;

@@ -8,8 +8,9 @@ use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use crate::markdown::{Rendered, render_comment};
-use crate::store::{Comment, Post, PostCard, StoreError};
+use super::around::Around;
+use crate::markdown::Rendered;
+use crate::store::{Post, StoreError};
 use crate::text::url_segment;
 use crate::web::app::{Shared, now};
 use crate::web::error::Error;
@@ -31,11 +32,7 @@ pub(in crate::web) struct PostTemplate {
     post: Post,
     at: i64,
     text: Arc<Rendered>,
-    threads: Vec<Thread>,
-    comment_count: i64,
-    older: Option<PostCard>,
-    newer: Option<PostCard>,
-    related: Vec<PostCard>,
+    around: Arc<Around>,
     may_edit: bool,
     notice: &'static str,
     reply: Option<ReplyTo>,
@@ -71,20 +68,6 @@ pub(crate) struct CommentForm {
 struct ReplyTo {
     id: i64,
     name: String,
-}
-
-/// A comment with the answers to it, at any depth, shown one level in.
-struct Thread {
-    comment: Shown,
-    answers: Vec<Shown>,
-}
-
-struct Shown {
-    comment: Comment,
-    html: String,
-    by_author: bool,
-    /// Whom it answers, where that is not clear from its place.
-    answers_to: String,
 }
 
 /// `GET /posts/{slug}`.
@@ -179,28 +162,16 @@ async fn build(
     if !post.is_public(now) {
         layout = layout.unlisted();
     }
-    let (threads, older, newer, related) = if post.is_post() {
-        let comments = app.store.comments(post.id).await?;
-        let (older, newer) = app.store.neighbours(&post, now).await?;
-        (comments, older, newer, app.store.related(&post, now).await?)
-    } else {
-        (Vec::new(), None, None, Vec::new())
-    };
-    let reply = form.parent.parse().ok().and_then(|id: i64| {
-        threads.iter().find(|c| c.id == id).map(|c| ReplyTo { id, name: c.author_name.clone() })
-    });
+    let around = Around::of(app, &post, layout.stamp()).await?;
+    let reply = form.parent.parse().ok().and_then(|id| Some(ReplyTo { id, name: around.name_of(id)? }));
     Ok(PostTemplate {
         json_ld: json_ld(&layout, &post),
         at: post.published_at.unwrap_or(post.updated_at),
         text: app.rendered.get(&post),
-        comment_count: i64::try_from(threads.len()).unwrap_or(i64::MAX),
-        threads: thread(threads, post.author_id),
+        around,
         may_edit: visitor.user.as_ref().is_some_and(|user| user.may_edit(post.author_id)),
         l: layout,
         post,
-        older,
-        newer,
-        related,
         notice: "",
         reply,
         form,
@@ -225,32 +196,4 @@ fn json_ld(l: &Layout, post: &Post) -> String {
         "keywords": post.tags().iter().map(|tag| tag.name).collect::<Vec<_>>(),
     });
     value.to_string().replace('<', "\\u003c")
-}
-
-/// Comments in threads: an answer to an answer stands in the thread of the first comment and names whom it answers.
-fn thread(comments: Vec<Comment>, author_id: i64) -> Vec<Thread> {
-    use std::collections::HashMap;
-    let names: HashMap<i64, String> = comments.iter().map(|c| (c.id, c.author_name.clone())).collect();
-    let mut place: HashMap<i64, usize> = HashMap::new();
-    let mut threads: Vec<Thread> = Vec::new();
-    for comment in comments {
-        let under = comment.parent_id.and_then(|parent| place.get(&parent).copied());
-        place.insert(comment.id, under.unwrap_or(threads.len()));
-        let is_deep = under.is_some_and(|index| Some(threads[index].comment.comment.id) != comment.parent_id);
-        let shown = Shown {
-            html: render_comment(&comment.body),
-            by_author: comment.user_id == Some(author_id),
-            answers_to: comment
-                .parent_id
-                .filter(|_| is_deep)
-                .and_then(|parent| names.get(&parent).cloned())
-                .unwrap_or_default(),
-            comment,
-        };
-        match under {
-            Some(index) => threads[index].answers.push(shown),
-            None => threads.push(Thread { comment: shown, answers: Vec::new() }),
-        }
-    }
-    threads
 }
