@@ -1,4 +1,8 @@
-use super::objects::BackendRef;
+use super::{
+    objects::BackendRef,
+    proven::{Proven, is_ending, is_ready},
+    translate::Objects,
+};
 use crate::config::{AppProtocol, EndpointAddress};
 use k8s_openapi::api::{
     core::v1::{Service, ServicePort},
@@ -7,14 +11,14 @@ use k8s_openapi::api::{
 use std::{
     collections::{BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
-    sync::Arc,
 };
 
 /// Services and their endpoints, by namespace and name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Cluster<'a> {
     services: HashMap<(&'a str, &'a str), &'a Service>,
     slices: HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>,
+    proven: &'a Proven,
 }
 
 /// Where the requests for a backend go.
@@ -30,15 +34,15 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 // === impl Cluster ===
 
 impl<'a> Cluster<'a> {
-    pub(super) fn new(services: &'a [Arc<Service>], slices: &'a [Arc<EndpointSlice>]) -> Self {
-        let mut cluster = Self::default();
-        for service in services {
+    pub(super) fn new(objects: &'a Objects) -> Self {
+        let mut cluster = Self { services: HashMap::new(), slices: HashMap::new(), proven: &objects.proven };
+        for service in &objects.services {
             let key = (service.metadata.namespace.as_deref(), service.metadata.name.as_deref());
             if let (Some(namespace), Some(name)) = key {
                 cluster.services.insert((namespace, name), service);
             }
         }
-        for slice in slices {
+        for slice in &objects.slices {
             let labels = slice.metadata.labels.as_ref();
             let service = labels.and_then(|labels| labels.get(SERVICE_NAME));
             if let (Some(namespace), Some(service)) = (slice.metadata.namespace.as_deref(), service) {
@@ -87,7 +91,7 @@ impl<'a> Cluster<'a> {
         let slices = self.slices.get(&key).map(Vec::as_slice).unwrap_or_default();
         let of_family = |family: &str| {
             let slices = slices.iter().copied().filter(move |slice| slice.address_type == family);
-            usable(slices, port)
+            usable(slices, port, self.proven)
         };
         let families: Vec<_> = if families.is_empty() {
             vec!["IPv4", "IPv6"]
@@ -98,9 +102,14 @@ impl<'a> Cluster<'a> {
     }
 }
 
-/// The endpoints that are ready; where none is, those that end but still serve.
-fn usable<'a>(slices: impl Iterator<Item = &'a EndpointSlice>, port: &ServicePort) -> Vec<EndpointAddress> {
-    let (mut ready, mut ending) = (BTreeSet::new(), BTreeSet::new());
+/// The endpoints that are ready; where none is, those that end but still serve; where there are none of these, those
+/// that were ready before: a bad answer is better than none.
+fn usable<'a>(
+    slices: impl Iterator<Item = &'a EndpointSlice>,
+    port: &ServicePort,
+    proven: &Proven,
+) -> Vec<EndpointAddress> {
+    let [mut ready, mut ending, mut unready] = [const { BTreeSet::new() }; 3];
     for slice in slices {
         let Some(port) = port_of(slice, port) else { continue };
         for endpoint in &slice.endpoints {
@@ -109,13 +118,14 @@ fn usable<'a>(slices: impl Iterator<Item = &'a EndpointSlice>, port: &ServicePor
             let set = match Condition::of(endpoint) {
                 Condition::Ready => &mut ready,
                 Condition::Ending => &mut ending,
-                Condition::Unusable => continue,
+                Condition::Unready if proven.has(endpoint) => &mut unready,
+                Condition::Unready | Condition::Gone => continue,
             };
             set.extend(address);
         }
     }
-    let chosen = if ready.is_empty() { ending } else { ready };
-    chosen.into_iter().map(EndpointAddress).collect()
+    let chosen = [ready, ending, unready].into_iter().find(|set| !set.is_empty());
+    chosen.into_iter().flatten().map(EndpointAddress).collect()
 }
 
 /// A slice names ports as the Service does, and says which number they have at the pods.
@@ -132,22 +142,23 @@ enum Condition {
     Ready,
     /// Nothing new, unless it is the last resort.
     Ending,
-    Unusable,
+    /// It starts, or it is said to be unwell.
+    Unready,
+    Gone,
 }
 
 // === impl Condition ===
 
 impl Condition {
-    /// Unknown conditions mean ready, serving and not terminating (EndpointSlice API, `EndpointConditions`).
     fn of(endpoint: &Endpoint) -> Self {
-        let conditions = endpoint.conditions.as_ref();
-        let ready = conditions.and_then(|conditions| conditions.ready).unwrap_or(true);
-        let serving = conditions.and_then(|conditions| conditions.serving).unwrap_or(ready);
-        let terminating = conditions.and_then(|conditions| conditions.terminating).unwrap_or(false);
-        match (terminating, ready, serving) {
+        let ready = is_ready(endpoint);
+        // Unknown means as ready as it is (EndpointSlice API, `EndpointConditions`).
+        let serving = endpoint.conditions.as_ref().and_then(|conditions| conditions.serving).unwrap_or(ready);
+        match (is_ending(endpoint), ready, serving) {
             (false, true, _) => Self::Ready,
+            (false, false, _) => Self::Unready,
             (true, _, true) => Self::Ending,
-            _ => Self::Unusable,
+            (true, _, false) => Self::Gone,
         }
     }
 }

@@ -13,6 +13,7 @@ mod filters;
 mod matches;
 mod objects;
 mod parent;
+mod proven;
 mod source;
 mod translate;
 

@@ -1,6 +1,7 @@
 use super::{
     Parent,
     contact::{Contact, RENEWED_AFTER},
+    proven::Proven,
     translate::{Objects, translate},
 };
 use crate::{
@@ -62,6 +63,7 @@ struct Stores {
     routes: Vec<reflector::Store<DynamicObject>>,
     services: Vec<reflector::Store<Service>>,
     slices: Vec<reflector::Store<EndpointSlice>>,
+    proven: Proven,
 }
 
 /// Doubles from one failure to the next, with as much again at random: many routers lose an API server at once.
@@ -243,11 +245,14 @@ impl Watches {
 // === impl Stores ===
 
 impl Stores {
-    fn objects(&self) -> Objects {
+    fn objects(&mut self) -> Objects {
+        let slices: Vec<_> = self.slices.iter().flat_map(reflector::Store::state).collect();
+        self.proven.note(&slices);
         Objects {
             routes: self.routes.iter().flat_map(reflector::Store::state).collect(),
             services: self.services.iter().flat_map(reflector::Store::state).collect(),
-            slices: self.slices.iter().flat_map(reflector::Store::state).collect(),
+            slices,
+            proven: self.proven.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{
     cluster::{Cluster, Resolved},
     filters, matches,
     objects::{BackendRef, HttpRoute, Rule, Timeouts},
+    proven::Proven,
 };
 use crate::config::{
     AppProtocol, BackendFilters, BackendSpec, BackendWeight, Duration, EndpointSpec, FilterSpec, Hostname,
@@ -20,13 +21,14 @@ pub(super) struct Objects {
     pub(super) routes: Vec<Arc<DynamicObject>>,
     pub(super) services: Vec<Arc<Service>>,
     pub(super) slices: Vec<Arc<EndpointSlice>>,
+    pub(super) proven: Proven,
 }
 
 /// The routes of the HTTPRoutes that name one of `parents`.
 ///
 /// Never fails: what can't be carried out answers 500, and is told in the route's origin and in the problems.
 pub(super) fn translate(objects: &Objects, parents: &[Parent], generation: u64) -> RoutesSpec {
-    let cluster = Cluster::new(&objects.services, &objects.slices);
+    let cluster = Cluster::new(objects);
     let mut sources: Vec<_> = objects.routes.iter().collect();
     // The Gateway API's order among equals: the older one, then the alphabet, then the order of the rules.
     sources.sort_by_cached_key(|route| (route.metadata.creation_timestamp.clone(), full_name(route)));

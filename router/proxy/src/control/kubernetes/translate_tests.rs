@@ -42,8 +42,12 @@ fn slice(service: &str, endpoints: &[&str]) -> Arc<EndpointSlice> {
 }
 
 fn of(routes: &[Arc<DynamicObject>], services: &[Arc<Service>], slices: &[Arc<EndpointSlice>]) -> RoutesSpec {
-    let objects = Objects { routes: routes.to_vec(), services: services.to_vec(), slices: slices.to_vec() };
-    translate(&objects, &["Service/router".parse().unwrap()], 1)
+    let (routes, services, slices) = (routes.to_vec(), services.to_vec(), slices.to_vec());
+    translated(&Objects { routes, services, slices, proven: Proven::default() })
+}
+
+fn translated(objects: &Objects) -> RoutesSpec {
+    translate(objects, &["Service/router".parse().unwrap()], 1)
 }
 
 /// The routes of one HTTPRoute with this spec, to a Service `stable` with one endpoint.
@@ -93,6 +97,25 @@ fn terminating_endpoints_get_nothing_new_unless_nobody_else_is_left() {
         assert_eq!(addresses(&spec.routes[0].backends[0]), expected, "{endpoints:?}");
         assert!(spec.problems.is_empty());
     }
+}
+
+#[test]
+fn pods_that_were_ready_serve_on_while_none_is() {
+    let route = http_route("", &format!("rules: [{{{TO_STABLE}}}]"));
+    let mut objects =
+        Objects { routes: vec![route], services: vec![service("stable", "")], ..Objects::default() };
+    let mut seen = |endpoints: &[&str]| {
+        objects.slices = vec![slice("stable", endpoints)];
+        objects.proven.note(&objects.slices);
+        addresses(&translated(&objects).routes[0].backends[0])
+    };
+    assert_eq!(seen(&["10.0.0.1 ready", "10.0.0.2 ready", "10.0.0.3 starting"]).len(), 2);
+    let all_unready = ["10.0.0.1 starting", "10.0.0.2 starting", "10.0.0.3 starting"];
+    assert_eq!(seen(&all_unready), ["10.0.0.1:8080", "10.0.0.2:8080"], "the third never was");
+    assert_eq!(seen(&["10.0.0.1 starting", "10.0.0.2 gone", "10.0.0.3 ready"]), ["10.0.0.3:8080"]);
+    assert_eq!(seen(&all_unready), ["10.0.0.1:8080", "10.0.0.3:8080"], "the second has ended since");
+    assert_eq!(seen(&[]), [""; 0]);
+    assert_eq!(seen(&all_unready), [""; 0], "and so have all");
 }
 
 #[test]
