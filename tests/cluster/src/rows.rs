@@ -19,6 +19,8 @@ use crate::table::{End, Row, table};
 
 /// A row that takes longer has failed.
 const ROW_PATIENCE: Duration = Duration::from_secs(240);
+/// The same for one that only `FULL=1` shows.
+const LONG_ROW_PATIENCE: Duration = Duration::from_secs(900);
 /// Kubernetes is compiled once, on two cores in some ten minutes.
 const BUILD_PATIENCE: Duration = Duration::from_secs(3600);
 /// Clusters at once, unless HUIDU_CLUSTERS says otherwise: on two cores a third makes all of them slower.
@@ -137,13 +139,13 @@ impl Rows {
         }
     }
 
-    /// A row that only `FULL=1` shows, and that may take so long.
-    pub async fn long_row<F>(&mut self, patience: Duration, sentence: &'static str, shown: F)
+    /// A row that only `FULL=1` shows.
+    pub async fn long_row<F>(&mut self, sentence: &'static str, shown: F)
     where
         F: AsyncFn(&Cluster) -> anyhow::Result<()>,
     {
         if std::env::var_os("FULL").is_some() {
-            self.row_within(patience, sentence, shown).await;
+            self.row_within(LONG_ROW_PATIENCE, sentence, shown).await;
         } else if self.is_chosen(sentence) {
             let end = End::Skipped("takes long; FULL=1 runs it".to_owned());
             self.record(sentence, end, Duration::ZERO);

@@ -16,7 +16,8 @@ const A_WHILE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn tell(rows: &mut Rows) {
     rows.row("a router that is cut off from the API server is waited for until it is gone", until_gone).await;
-    rows.row("a router that is cut off from the API server is waited for until it is back", until_back).await;
+    rows.long_row("a router that is cut off from the API server is waited for until it is back", until_back)
+        .await;
 }
 
 async fn until_gone(cluster: &Cluster) -> anyhow::Result<()> {

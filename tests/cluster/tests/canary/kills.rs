@@ -12,8 +12,6 @@ use crate::victim::Victim::{self, ApiServer, Component, Leader, Prometheus, Prom
 
 /// A release in which something is killed at each of its five steps.
 const WHOLE: Duration = Duration::from_secs(300);
-/// A row of several such releases.
-const PATIENCE: Duration = Duration::from_secs(900);
 
 const CONTROLLERS: Victim = Component("kube-controller-manager");
 const KUBELET: Victim = Component("kubelet");
@@ -36,13 +34,11 @@ const EACH: [(Victim, &str); 7] = [
 
 pub(crate) async fn tell(rows: &mut Rows) {
     rows.long_row(
-        PATIENCE,
         "a good release ends promoted and fails no request, though at each step something is killed",
         async |cluster| good_release(cluster, GOOD).await,
     )
     .await;
     rows.long_row(
-        PATIENCE,
         "a bad release ends taken back, whatever is killed when it begins and when it is taken back",
         async |cluster| {
             for victims in BAD {
@@ -53,7 +49,7 @@ pub(crate) async fn tell(rows: &mut Rows) {
     )
     .await;
     for (victim, sentence) in EACH {
-        rows.long_row(PATIENCE, sentence, async |cluster| {
+        rows.long_row(sentence, async |cluster| {
             good_release(cluster, [victim; 6]).await.context("good release")?;
             bad_release(cluster, [victim; 2]).await.context("bad release")
         })

@@ -12,16 +12,20 @@ const SOON: Duration = Duration::from_secs(60);
 const WHOLE: Duration = Duration::from_secs(150);
 
 pub(crate) async fn tell(rows: &mut Rows) {
-    rows.row("a new image in the middle begins again against the same stable, and ends promoted", new_image)
+    rows.long_row(
+        "a new image in the middle begins again against the same stable, and ends promoted",
+        new_image,
+    )
+    .await;
+    rows.long_row("scaled in the middle, the release ends with the new version at the new size", scaled)
         .await;
-    rows.row("scaled in the middle, the release ends with the new version at the new size", scaled).await;
-    rows.row("a Deployment that is resumed by hand is held again, and that is told", resumed).await;
-    rows.row(
+    rows.long_row("a Deployment that is resumed by hand is held again, and that is told", resumed).await;
+    rows.long_row(
         "a candidate that is deleted by hand comes again, or the release fails with that reason",
         deleted,
     )
     .await;
-    rows.row("an HTTPRoute that is edited by hand is put back", edited).await;
+    rows.long_row("an HTTPRoute that is edited by hand is put back", edited).await;
     rows.row(
         "a Canary that is deleted in the middle leaves the Deployment, its pods and its Service as they were",
         left,

@@ -20,7 +20,6 @@ pub(crate) async fn tell(rows: &mut Rows) {
     )
     .await;
     rows.long_row(
-        2 * WHOLE,
         "after a bad release retry tries it again, undo gives it up, and a new template is a release",
         after,
     )

@@ -21,9 +21,11 @@ pub(crate) async fn tell(rows: &mut Rows) {
     )
     .await;
     rows.row("a Canary and its Deployment may be created by the same apply", same_apply).await;
-    rows.row("a restart under a Canary is a judged release of the same version", restarted).await;
-    rows.row("a template that is pushed in the moment of the promotion is the next release", pushed).await;
-    rows.row("a candidate that a quota keeps from starting is waited for in the quota's words", quota).await;
+    rows.long_row("a restart under a Canary is a judged release of the same version", restarted).await;
+    rows.long_row("a template that is pushed in the moment of the promotion is the next release", pushed)
+        .await;
+    rows.long_row("a candidate that a quota keeps from starting is waited for in the quota's words", quota)
+        .await;
 }
 
 async fn own(cluster: &Cluster) -> anyhow::Result<()> {

@@ -15,12 +15,12 @@ const ONE: [(&str, &str); 1] = [("replicas: 3", "replicas: 1")];
 const RECREATE: [(&str, &str); 1] = [("replicas: 3", "replicas: 3\n  strategy: {type: Recreate}")];
 
 pub(crate) async fn tell(rows: &mut Rows) {
-    rows.row("v2, v1 again and v2 again: each time the verified pods are adopted", there_and_back).await;
-    rows.row("a template that differs only in an annotation is a release", annotation).await;
-    rows.row("a disruption budget is no obstacle", budget).await;
-    rows.row("a Deployment of strategy Recreate is released where the Canary allows it", recreate).await;
-    rows.row("a Deployment with one replica is released without a gap", one).await;
-    rows.row("a Deployment with ten replicas is released", ten).await;
+    rows.long_row("v2, v1 again and v2 again: each time the verified pods are adopted", there_and_back).await;
+    rows.long_row("a template that differs only in an annotation is a release", annotation).await;
+    rows.long_row("a disruption budget is no obstacle", budget).await;
+    rows.long_row("a Deployment of strategy Recreate is released where the Canary allows it", recreate).await;
+    rows.long_row("a Deployment with one replica is released without a gap", one).await;
+    rows.long_row("a Deployment with ten replicas is released", ten).await;
 }
 
 /// Two steps that need no requests.
