@@ -6,6 +6,7 @@ pub mod config;
 pub mod control;
 mod downstream;
 mod exchange;
+mod fill;
 pub mod lifecycle;
 mod lines;
 pub mod listen;

@@ -6,7 +6,7 @@ use super::{
     simple::{self, Next},
     transport::Transport,
 };
-use crate::{exchange, lifecycle::Phase, listen::Entry, worker::Worker};
+use crate::{exchange, fill::poll_little, lifecycle::Phase, listen::Entry, worker::Worker};
 use bytes::BytesMut;
 use hyper::{server::conn::http1, service::service_fn};
 use std::{
@@ -41,9 +41,6 @@ enum Protocol {
 
 /// What every client of HTTP/2 says first (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// Read at once while it is not known what the client speaks.
-const READ_SIZE: usize = 8 * 1024;
 
 /// How long the last bytes of a connection are waited for.
 const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
@@ -99,8 +96,7 @@ fn poll_protocol(
         } else if common < input.len() {
             return Poll::Ready(Ok(Some(Protocol::Http1)));
         }
-        input.reserve(READ_SIZE);
-        match stream.poll_fill(input, cx) {
+        match poll_little(stream, input, cx) {
             Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Some(Protocol::Http1))),
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) => return Poll::Ready(Err(Ended::Broken(error))),
@@ -108,10 +104,6 @@ fn poll_protocol(
                 return Poll::Ready(Ok(None));
             }
             Poll::Pending => {
-                if input.is_empty() {
-                    // A silent connection keeps no buffer.
-                    *input = BytesMut::new();
-                }
                 client.waits_for(Stage::Head, input.is_empty());
                 return client.poll_expired(cx).map(|()| Err(Ended::Slow));
             }

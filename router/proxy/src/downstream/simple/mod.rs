@@ -12,7 +12,7 @@ use super::{
     gate::{Gate, HEAD_BYTES_MAX, Stage, Verdict},
     transport::Transport,
 };
-use crate::{exchange, lifecycle::Phase};
+use crate::{exchange, fill::poll_little, lifecycle::Phase};
 use bytes::{Buf, BytesMut};
 use hyper::http::request::Parts;
 use response::{Output, Sent};
@@ -41,9 +41,6 @@ struct Simple<'a, S> {
     gate: Gate,
     is_new: bool,
 }
-
-/// Read at once: an ordinary head fits.
-const READ_SIZE: usize = 4 * 1024;
 
 /// Serves requests until something else than a simple one comes.
 pub(super) async fn serve<S: Transport>(
@@ -96,7 +93,7 @@ impl<S: Transport> Simple<'_, S> {
             if let Some(found) = self.look() {
                 return Poll::Ready(Ok(found));
             }
-            match self.poll_fill(cx) {
+            match poll_little(self.stream, self.input, cx) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Err(Next::Close))),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -143,15 +140,10 @@ impl<S: Transport> Simple<'_, S> {
     /// Ready when the client has left in the middle of its request. What it sends already is kept, up to a limit.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.input.len() < HEAD_BYTES_MAX {
-            if ready!(self.poll_fill(cx))? == 0 {
+            if ready!(poll_little(self.stream, self.input, cx))? == 0 {
                 return Poll::Ready(Ok(()));
             }
         }
         Poll::Pending
-    }
-
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.input.reserve(READ_SIZE);
-        self.stream.poll_fill(self.input, cx)
     }
 }

@@ -176,6 +176,10 @@ impl Output {
         let chunk = (count - head).min(self.chunk.len());
         self.written += head;
         self.chunk.advance(chunk);
+        if self.chunk.is_empty() {
+            // An empty piece would still hold the buffer that it was read into.
+            self.chunk = Bytes::new();
+        }
         self.tail = self.tail.get(count - head - chunk..).unwrap_or_default();
         self.progress += count;
         if self.progress >= PROGRESS_MIN {

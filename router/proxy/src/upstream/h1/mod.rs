@@ -11,6 +11,7 @@ use body::{Chunks, Decoder};
 pub(crate) use head::ResponseHead;
 
 use super::{RequestBody, Trouble};
+use crate::fill::poll_little;
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::body::Frame;
 use std::{
@@ -70,7 +71,7 @@ enum Fate {
     Close,
 }
 
-/// Read at once: the usual answer of a page fits.
+/// For a head: the usual answer of a page fits.
 const READ_MIN: usize = 4 * 1024;
 
 /// A larger buffer for bodies that are under way: 64 KiB, which many systems send at once, together with its head.
@@ -295,9 +296,14 @@ impl Connection {
     }
 
     fn poll_fill(&mut self, room: usize, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
-        self.input.reserve(room);
-        // After a short read this asks the system again only when it has told of more; `try_read` would ask in vain.
-        match ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx)) {
+        // The buffer of an earlier body is used again; without one, memory is taken only for what has come.
+        let read = if room <= READ_MIN && !self.input.try_reclaim(room) {
+            poll_little(&mut self.stream, &mut self.input, cx)
+        } else {
+            self.input.reserve(room);
+            pin!(self.stream.read_buf(&mut self.input)).poll(cx)
+        };
+        match ready!(read) {
             Ok(1..) => Poll::Ready(Ok(())),
             Ok(0) | Err(_) => Poll::Ready(Err(Trouble::Broken)),
         }

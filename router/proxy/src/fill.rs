@@ -1,0 +1,28 @@
+//! Reading where usually little comes, or nothing for long.
+
+use bytes::BytesMut;
+use std::{
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tokio::io::{AsyncRead, ReadBuf};
+
+/// Read at once: an ordinary head and a small answer fit.
+const BYTES_MAX: usize = 4 * 1024;
+
+/// Adds what can be read to `input`, which takes memory only for what has come; 0 is the end.
+///
+/// After a short read this asks the system again only when it has told of more; `try_read` would ask in vain.
+pub(crate) fn poll_little(
+    stream: &mut (impl AsyncRead + Unpin),
+    input: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let mut room = [const { MaybeUninit::uninit() }; BYTES_MAX];
+    let mut read = ReadBuf::uninit(&mut room);
+    ready!(Pin::new(stream).poll_read(cx, &mut read))?;
+    input.extend_from_slice(read.filled());
+    Poll::Ready(Ok(read.filled().len()))
+}
