@@ -76,6 +76,21 @@ pub(super) fn check(bytes: &[u8]) -> Result<Head, Refusal> {
 
 /// RFC 9110 §5.6.2.
 pub(super) const fn is_token(byte: u8) -> bool {
+    TOKEN[byte as usize]
+}
+
+/// One load instead of several comparisons for each byte of a name.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte as usize] = is_token_by_rule(byte);
+        byte += 1;
+    }
+    table
+};
+
+const fn is_token_by_rule(byte: u8) -> bool {
     matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
         | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
 }

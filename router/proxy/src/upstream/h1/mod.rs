@@ -203,7 +203,9 @@ impl Connection {
             }
             let Decoder::Length(length) = self.decoder else { return Poll::Ready(Ok(None)) };
             let missing = usize::try_from(length).unwrap_or(READ_BODY).saturating_sub(self.input.len());
-            ready!(self.poll_fill(missing, cx))?;
+            let is_room = self.input.capacity() - self.input.len() >= missing;
+            // A buffer that has room for a head as well need not be copied into another one for the next answer.
+            ready!(self.poll_fill(if is_room { missing } else { missing.max(READ_BODY) }, cx))?;
         }
     }
 
