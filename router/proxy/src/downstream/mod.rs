@@ -7,6 +7,7 @@ mod gated;
 mod h2;
 mod io;
 mod simple;
+mod splice;
 mod transport;
 mod tunnel;
 mod upload;

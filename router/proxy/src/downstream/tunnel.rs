@@ -1,6 +1,10 @@
 //! After a change of protocol: bytes both ways, and no more HTTP.
 
-use super::{client::Client, transport::Transport};
+use super::{
+    client::Client,
+    splice::{self, Pipe},
+    transport::Transport,
+};
 use crate::{
     exchange::{Line, Record},
     timers::Timer,
@@ -8,6 +12,7 @@ use crate::{
 };
 use bytes::BytesMut;
 use std::{
+    any::Any,
     cell::Cell,
     future::poll_fn,
     io,
@@ -31,11 +36,20 @@ pub(crate) struct Tunnel {
     pub(crate) idle: Duration,
 }
 
-/// A socket that tells when it was used last.
+/// What has moved through a tunnel, and when.
+pub(super) struct Flow {
+    used: Cell<Instant>,
+    /// From the client.
+    pub(super) received: Cell<usize>,
+    /// From the backend.
+    pub(super) sent: Cell<usize>,
+}
+
+/// A socket whose use is noted.
 struct Watched<'a, S> {
     stream: S,
-    used: &'a Cell<Instant>,
-    read: usize,
+    flow: &'a Flow,
+    read: &'a Cell<usize>,
 }
 
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -46,21 +60,18 @@ impl Tunnel {
     pub(super) async fn run<S: Transport>(self, client: S, early: [BytesMut; 2]) -> io::Result<()> {
         let Self { connection, record, mut line, timer, idle } = self;
         let (backend, late) = connection.into_tunnel();
-        let used = Cell::new(Instant::now());
-        let read = early.iter().map(BytesMut::len).sum();
-        let mut client = Watched { stream: client, used: &used, read };
-        let mut backend = Watched { stream: backend, used: &used, read: late.len() };
+        let flow = Flow::new();
         let result = {
-            let mut copy = Box::pin(copy(&mut client, &mut backend, (early, late)));
-            timer.set(Some(used.get() + idle));
+            let mut copy = Box::pin(copy((client, early), (backend, late), &flow));
+            timer.set(Some(flow.used.get() + idle));
             poll_fn(|cx| match copy.as_mut().poll(cx) {
                 Poll::Ready(result) => Poll::Ready(result),
-                Poll::Pending => poll_silent(&timer, &used, (idle, cx)).map(Err),
+                Poll::Pending => poll_silent(&timer, &flow, (idle, cx)).map(Err),
             })
             .await
         };
         drop(record);
-        line.passed(client.read as u64, backend.read as u64);
+        line.passed(flow.received.get() as u64, flow.sent.get() as u64);
         match &result {
             Ok(()) => line.is_whole(),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => line.fails("timeout"),
@@ -71,22 +82,31 @@ impl Tunnel {
 }
 
 async fn copy<S: Transport>(
-    client: &mut Watched<'_, S>,
-    backend: &mut Watched<'_, TcpStream>,
-    (early, late): ([BytesMut; 2], BytesMut),
+    (mut client, early): (S, [BytesMut; 2]),
+    (mut backend, late): (TcpStream, BytesMut),
+    flow: &Flow,
 ) -> io::Result<()> {
     for bytes in early {
         backend.write_all(&bytes).await?;
+        flow.moved(&flow.received, bytes.len());
     }
     client.write_all(&late).await?;
     client.flush().await?;
-    copy_bidirectional_with_sizes(client, backend, BUFFER_BYTES, BUFFER_BYTES).await.map(drop)
+    flow.moved(&flow.sent, late.len());
+    let plain = (&client as &dyn Any).downcast_ref::<TcpStream>();
+    // Without descriptors for pipes, or with TLS on one side, the bytes come by here.
+    if let (Some(client), Ok(pipes)) = (plain, Pipe::pair()) {
+        return splice::both(client, &backend, (pipes, flow)).await;
+    }
+    let mut client = Watched { stream: client, flow, read: &flow.received };
+    let mut backend = Watched { stream: backend, flow, read: &flow.sent };
+    copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER_BYTES, BUFFER_BYTES).await.map(drop)
 }
 
 /// Ready when nothing has moved for too long.
-fn poll_silent(timer: &Timer, used: &Cell<Instant>, (idle, cx): (Duration, &Context<'_>)) -> Poll<io::Error> {
+fn poll_silent(timer: &Timer, flow: &Flow, (idle, cx): (Duration, &Context<'_>)) -> Poll<io::Error> {
     ready!(timer.poll_passed(cx));
-    let deadline = used.get() + idle;
+    let deadline = flow.used.get() + idle;
     if deadline <= Instant::now() {
         return Poll::Ready(io::ErrorKind::TimedOut.into());
     }
@@ -101,16 +121,26 @@ impl Client {
     }
 }
 
-// === impl Watched ===
+// === impl Flow ===
 
-impl<S> Watched<'_, S> {
-    fn note<T>(&self, polled: Poll<T>) -> Poll<T> {
-        if polled.is_ready() {
-            self.used.set(Instant::now());
-        }
-        polled
+impl Flow {
+    fn new() -> Self {
+        Self { used: Cell::new(Instant::now()), received: Cell::new(0), sent: Cell::new(0) }
+    }
+
+    /// So many bytes have come from one side.
+    pub(super) fn moved(&self, counter: &Cell<usize>, bytes: usize) {
+        counter.set(counter.get() + bytes);
+        self.used.set(Instant::now());
+    }
+
+    /// One side has taken something.
+    pub(super) fn taken(&self) {
+        self.used.set(Instant::now());
     }
 }
+
+// === impl Watched ===
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<'_, S> {
     fn poll_read(
@@ -119,16 +149,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<'_, S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.read += buf.filled().len() - before;
-        self.note(polled)
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        self.flow.moved(self.read, buf.filled().len() - before);
+        Poll::Ready(Ok(()))
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note(polled)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.flow.taken();
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,4 +1,7 @@
-use crate::support::{Client, GET, Origin, eventually, get, metric, router_with, routes};
+use crate::{
+    support::{Client, GET, Origin, eventually, get, metric, router_with, routes},
+    upgrade,
+};
 use proxy::run::Router;
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -165,6 +168,17 @@ async fn http_2_is_agreed_on_by_alpn_and_nothing_else_is() {
 
     let refused = try_connect(address, &certificate, &["h3"]).await.unwrap_err();
     assert!(refused.to_string().contains("NoApplicationProtocol"), "{refused}");
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_goes_on_inside_of_tls() {
+    let files = Files::new();
+    let certificate = files.renew();
+    let router = files.router(&upgrade::route(upgrade::echo().await), &[]).await;
+    let mut stream = connect(router.tls_address.unwrap(), &certificate, &["http/1.1"]).await;
+    let answer = ask(&mut stream, &format!("{}stable", upgrade::UPGRADE)).await;
+    assert!(answer.starts_with("HTTP/1.1 101 ") && answer.ends_with("welcome stable"), "{answer}");
+    assert_eq!(ask(&mut stream, "still stable").await, "still stable");
 }
 
 #[tokio::test]

@@ -6,15 +6,15 @@ use crate::{
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     time,
 };
 
-const UPGRADE: &str =
+pub(crate) const UPGRADE: &str =
     "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 /// Agrees to every upgrade after a while, and echoes. Panics when something came before it had agreed.
-async fn echo() -> SocketAddr {
+pub(crate) async fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -37,7 +37,7 @@ async fn echo() -> SocketAddr {
     address
 }
 
-fn route(origin: SocketAddr) -> String {
+pub(crate) fn route(origin: SocketAddr) -> String {
     format!("routes: [{{name: blog, backends: [{{name: b, track: stable, endpoints: ['{origin}']}}]}}]")
 }
 
@@ -56,6 +56,26 @@ async fn bytes_flow_both_ways_after_the_backend_agreed_and_not_before() {
     assert_eq!(metric(&router, in_flight).await, 1.0);
     drop(client);
     eventually("the tunnel has ended", || async { metric(&router, in_flight).await == 0.0 }).await;
+}
+
+#[tokio::test]
+async fn many_bytes_flow_both_ways_at_the_same_time_and_each_end_is_told() {
+    const BYTES: usize = 32 << 20;
+    let router = router(&route(echo().await)).await;
+    let mut client = TcpStream::connect(router.address).await.unwrap();
+    client.write_all(UPGRADE.as_bytes()).await.unwrap();
+    let (mut from, mut to) = client.into_split();
+    let sent: Vec<u8> = (0..BYTES).map(|number| u8::try_from(number % 251).unwrap()).collect();
+    let expected = sent.clone();
+    let sending = tokio::spawn(async move {
+        to.write_all(&sent).await.unwrap();
+        to.shutdown().await.unwrap();
+    });
+    let mut received = Vec::new();
+    time::timeout(Duration::from_secs(30), from.read_to_end(&mut received)).await.expect("an end").unwrap();
+    sending.await.unwrap();
+    let start = received.windows(8).position(|window| window == b"welcome ").unwrap() + 8;
+    assert!(received[start..] == expected, "{} of {BYTES} bytes", received.len() - start);
 }
 
 #[tokio::test]
