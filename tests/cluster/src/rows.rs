@@ -27,6 +27,8 @@ const BUILD_PATIENCE: Duration = Duration::from_secs(3600);
 const CLUSTERS_MAX: usize = 2;
 /// Rows of a run that may have a second try: where more fail, something is broken, not disturbed.
 const SECOND_TRIES: usize = 4;
+/// Beyond every list of groups, however often it is counted up.
+const NO_GROUP: usize = usize::MAX / 2;
 
 /// Rows that share a cluster.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +78,7 @@ pub fn run(groups: &[Group], wanted: &Wanted) -> ExitCode {
             let (filter, images, tries) = (Arc::clone(&filter), images.clone(), Arc::clone(&tries));
             let (cluster, first) = (None, Vec::new());
             let rows = Rows { group: group.name, filter, images, cluster, tries, told: first };
-            told.extend(rows.tell(group));
+            told.extend(rows.tell(group, &next));
         }
         told
     };
@@ -104,13 +106,16 @@ fn clusters() -> usize {
 // === impl Rows ===
 
 impl Rows {
-    fn tell(mut self, group: &Group) -> Vec<Row> {
+    fn tell(mut self, group: &Group, next: &AtomicUsize) -> Vec<Row> {
         let told = runtime().map(|runtime| {
             runtime.block_on(async {
                 tokio::select! {
                     () = (group.tell)(&mut self) => {}
                     // The rows that are missing then are no success, but the cluster ends as it should.
-                    _ = tokio::signal::ctrl_c() => self.record("told to the end", End::Failed("interrupted".into()), Duration::ZERO),
+                    _ = tokio::signal::ctrl_c() => {
+                        next.store(NO_GROUP, Ordering::Relaxed);
+                        self.record("told to the end", End::Failed("interrupted".into()), Duration::ZERO);
+                    }
                 }
             });
         });
