@@ -71,7 +71,7 @@ fn every_mistake_names_line_field_and_remedy() {
             "begin it with '/'",
         ),
         (route("hostnames: ['a:80']\n    backends: []"), 3, "hostnames[0]", "without a port"),
-        (route("timeouts: {request: -5s}\n    backends: []"), 3, "timeouts.request", "like \"10s\""),
+        (route("timeouts: {request: -5s}\n    backends: []"), 3, "timeouts.request", "write it as 10s"),
         (route("sticky: {}\n    backends: []"), 3, "sticky", "exactly one of header, cookie or address"),
         ("routes:\n  - name: 'blog\n".to_owned(), 2, "", "quote"),
         ("{}".to_owned(), 1, "", "routes"),
