@@ -101,6 +101,8 @@ async fn steered(cluster: &Cluster) -> anyhow::Result<()> {
         Ok(())
     })
     .await?;
+    // Said before the promoter has seen the template, it would mean the release that is over.
+    person.until("status", "the release of v1", |shown| shown.contains("1/2")).await?;
     person.says("promote --full").await?;
     person.says("status --wait=promoted --timeout=90s").await.map(drop)
 }
