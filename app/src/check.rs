@@ -120,6 +120,10 @@ async fn accounts(store: &Store) -> Result<Vec<Finding>, StoreError> {
 /// Every picture has its files, in the place that this process reads.
 async fn kept_pictures(store: &Store, place: &Place) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
+    // A place that is away or refuses is so for all pictures, and for the first one too.
+    if let Err(error) = place.ask(store).await {
+        return Ok(vec![finding(Severity::Failure, "pictures", error.to_string())]);
+    }
     let (mut before, mut count) = (i64::MAX, 0_usize);
     loop {
         let batch = store.media(before, None).await?;
@@ -135,7 +139,7 @@ async fn kept_pictures(store: &Store, place: &Place) -> Result<Vec<Finding>, Sto
                         &format!("picture {file}"),
                         "it is not there; is --pictures the place where it was uploaded?",
                     )),
-                    // A place that is away is away for all of them.
+                    // It went away meanwhile.
                     Err(error) => {
                         findings.push(finding(Severity::Failure, "pictures", error.to_string()));
                         return Ok(findings);

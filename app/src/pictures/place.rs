@@ -50,6 +50,20 @@ pub enum PlaceError {
     S3(#[from] S3Error),
 }
 
+// === impl PlaceError ===
+
+impl PlaceError {
+    /// Whether the same may work in a moment, without anybody mending anything.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_unavailable(),
+            Self::Folder { .. } => false,
+            Self::S3(error) => error.is_passing(),
+        }
+    }
+}
+
 // === impl PlaceName ===
 
 impl FromStr for PlaceName {
@@ -119,6 +133,14 @@ impl Place {
             Some(content) => Ok(Some(MediaFile { content_type: content_type.to_owned(), content })),
             None => Ok(store.media_file(file).await?),
         }
+    }
+
+    /// Whether pictures can be read here, found out by asking for one that nobody has.
+    ///
+    /// # Errors
+    /// When the place or the database fails.
+    pub async fn ask(&self, store: &Store) -> Result<(), PlaceError> {
+        self.read(store, "0000000000000000-1x1.png").await.map(|_| ())
     }
 
     /// Deletes a picture with all its sizes. What nobody knows of any more may stay behind, never the reverse.

@@ -61,7 +61,7 @@ enum Why {
     Unreachable(String),
     #[error("the store gave no answer within {REQUEST_TIMEOUT:?}")]
     Timeout,
-    #[error("the store refused with {status}: {code} {message}")]
+    #[error("the store refused with {status}: {code} {message}{}", remedy(code))]
     Refused { status: StatusCode, code: String, message: String },
     #[error(
         "no keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a file that has them with \
@@ -72,6 +72,42 @@ enum Why {
     KeysFile { file: std::path::PathBuf, said: String },
     #[error("{0}")]
     Address(String),
+}
+
+// === impl S3Error ===
+
+impl S3Error {
+    /// Whether the same may work in a moment, without anybody mending anything.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match &self.why {
+            Why::Unreachable(_) | Why::Timeout => true,
+            Why::Refused { status, .. } => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
+            Why::NoKeys | Why::KeysFile { .. } | Why::Address(_) => false,
+        }
+    }
+}
+
+/// What helps, by the code of the refusal: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
+fn remedy(code: &str) -> &'static str {
+    match code {
+        "NoSuchBucket" | "InvalidBucketName" => "; make the bucket, or name another one with --pictures",
+        "AccessDenied" | "AllAccessDisabled" => {
+            "; allow the key s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket there, or give the blog \
+             another one with AWS_ACCESS_KEY_ID or --s3-credentials-file"
+        }
+        "InvalidAccessKeyId" | "SignatureDoesNotMatch" => {
+            "; correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the file of --s3-credentials-file"
+        }
+        "AuthorizationHeaderMalformed" | "PermanentRedirect" | "TemporaryRedirect" => {
+            "; name the bucket's region with --s3-region"
+        }
+        "RequestTimeTooSkewed" => "; set the clock of this machine",
+        "SlowDown" | "ServiceUnavailable" | "InternalError" => "; it is busy, the same may work in a moment",
+        _ => "",
+    }
 }
 
 // === impl S3Address ===

@@ -8,7 +8,8 @@ use blog::transfer::{Options as ImportOptions, Source, export, import};
 use blog::web::Options;
 
 use crate::pictures::{photograph, taken, upload};
-use crate::s3::{S3Server, SECRET};
+use crate::process::output;
+use crate::s3::{Refusing, S3Server, SECRET};
 use crate::support::{TestBlog, options};
 
 /// A place of one test's own.
@@ -189,6 +190,48 @@ async fn a_bucket_that_refuses_is_told_by_its_own_words_and_never_with_the_secre
         assert!(!all.contains(SECRET) && !all.contains("X-Amz"), "{all}");
     }
     assert!(blog.app.store.media(i64::MAX, None).await.unwrap().is_empty(), "nobody is told of a picture");
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_is_told_with_the_setting_and_the_remedy_and_costs_no_text() {
+    for (status, code, remedy, author_reads) in [
+        (
+            404,
+            "NoSuchBucket",
+            "make the bucket, or name another one with --pictures",
+            "tell whoever runs this blog",
+        ),
+        (403, "AccessDenied", "s3:PutObject", "tell whoever runs this blog"),
+        (403, "InvalidAccessKeyId", "AWS_ACCESS_KEY_ID", "tell whoever runs this blog"),
+        (400, "AuthorizationHeaderMalformed", "--s3-region", "tell whoever runs this blog"),
+        (503, "SlowDown", "may work in a moment", "Please send it again in a moment"),
+    ] {
+        let server = Refusing::with(status, code).await;
+        let blog = TestBlog::with(Options { pictures: server.place(), ..options() }).await;
+        let blog = blog.signed_in("ada", Role::Author).await;
+        for accept in ["text/html", "application/json"] {
+            let answer = upload(&blog, accept, &[("a.jpg", &photograph(40, 30))]).await;
+            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{code}");
+            assert!(answer.body.contains(author_reads), "{code}: {}", answer.body);
+        }
+        assert!(
+            blog.app.store.media(i64::MAX, None).await.unwrap().is_empty(),
+            "nobody is told of a picture"
+        );
+        assert_eq!(
+            self::status(&blog, "0123456789abcdef-9x9.jpg").await,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{code}"
+        );
+        blog.write("Text", "Written all the same.").await;
+        assert!(blog.get("/posts/text").await.body.contains("Written all the same"));
+        let database = blog.folder.path().join("blog.db");
+        let flags = ["--pictures", &server.name(), "--s3-credentials-file", server.keys(), "check"];
+        let checked = output(&database, &flags, "").await;
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert!(!checked.status.success() && said.contains("FAILURE  pictures: "), "{said}");
+        assert!(said.contains(code) && said.contains(remedy) && !said.contains(SECRET), "{said}");
+    }
 }
 
 #[tokio::test]

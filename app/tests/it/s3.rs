@@ -1,8 +1,10 @@
-//! A real S3 server for the tests: it checks signatures, and its objects are the files of a folder.
+//! A real S3 server for the tests: it checks signatures, and its objects are the files of a folder. And one that
+//! refuses everything, because the real one makes each bucket that is asked for, and allows everything.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use axum::http::StatusCode;
 use blog::pictures::Place;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -16,6 +18,59 @@ use tokio::task::{JoinHandle, JoinSet};
 pub(crate) const SECRET: &str = "a-secret-that-nobody-logs";
 const KEY: &str = "blog-in-tests";
 const BUCKET: &str = "pictures";
+
+/// A server that answers everything with one refusal; it ends with its test.
+pub(crate) struct Refusing {
+    address: SocketAddr,
+    keys: tempfile::NamedTempFile,
+    serving: JoinHandle<()>,
+}
+
+impl Refusing {
+    /// Refuses with a status, and with a code in the words of S3.
+    pub(crate) async fn with(status: u16, code: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = move || async move {
+            let said = format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>No.</Message>\
+                 <BucketName>pictures</BucketName><RequestId>1</RequestId></Error>"
+            );
+            (StatusCode::from_u16(status).unwrap(), [("content-type", "application/xml")], said)
+        };
+        let router = axum::Router::new().fallback(answer);
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let keys = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(keys.path(), keys_file(SECRET)).unwrap();
+        Self { address, keys, serving }
+    }
+
+    /// What `--pictures` says of it.
+    pub(crate) fn name(&self) -> String {
+        format!("s3:http://{}/{BUCKET}", self.address)
+    }
+
+    /// The file of `--s3-credentials-file`.
+    pub(crate) fn keys(&self) -> &str {
+        self.keys.path().to_str().unwrap()
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        let name: blog::pictures::PlaceName = self.name().parse().unwrap();
+        name.open("us-east-1", Some(self.keys.path())).unwrap()
+    }
+}
+
+impl Drop for Refusing {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// Keys as Amazon's tools write them.
+fn keys_file(secret: &str) -> String {
+    format!("[default]\naws_access_key_id = {KEY}\naws_secret_access_key = {secret}\n")
+}
 
 /// A server with one bucket; it ends with its test.
 pub(crate) struct S3Server {
@@ -54,8 +109,7 @@ impl S3Server {
     /// Any bucket, with any secret key.
     pub(crate) fn place_with(&self, bucket: &str, secret: &str) -> Result<Place, String> {
         let keys = self.folder.path().join("keys");
-        let text = format!("[default]\naws_access_key_id = {KEY}\naws_secret_access_key = {secret}\n");
-        std::fs::write(&keys, text).unwrap();
+        std::fs::write(&keys, keys_file(secret)).unwrap();
         let name: blog::pictures::PlaceName = format!("s3:http://{}/{bucket}", self.address).parse()?;
         name.open("us-east-1", Some(&keys)).map_err(|error| error.to_string())
     }

@@ -9,7 +9,7 @@ use axum::{Form, Json};
 use serde::{Deserialize, Serialize};
 
 use super::account::say;
-use crate::pictures::{PictureError, encode, thumbnail};
+use crate::pictures::{PictureError, PlaceError, encode, thumbnail};
 use crate::store::{Media, NewMedia, Role, User};
 use crate::text;
 use crate::web::app::{Shared, now};
@@ -178,7 +178,7 @@ async fn take(
             Ok(kept) => taken.push(kept),
             Err(Error::Pictures(error)) => {
                 tracing::error!(%error, "a picture could not be kept: {error}");
-                return Ok(Err((StatusCode::SERVICE_UNAVAILABLE, away(visitor))));
+                return Ok(Err((StatusCode::SERVICE_UNAVAILABLE, not_kept(visitor, &error))));
             }
             Err(error) => return Err(error),
         }
@@ -232,11 +232,20 @@ fn too_large(visitor: &Visitor) -> String {
     )
 }
 
-fn away(visitor: &Visitor) -> String {
+/// Whoever runs the blog is told by the log and by `blog check` what to do; only that is said to authors.
+fn not_kept(visitor: &Visitor, error: &PlaceError) -> String {
+    if error.is_passing() {
+        return say(
+            visitor,
+            "图片库暂时连不上，图片还没有保存。请过一会儿再传一次。",
+            "The store of pictures can't be reached now, so this one is not kept yet. Please send it again in a moment.",
+        );
+    }
     say(
         visitor,
-        "图片库暂时连不上，图片还没有保存。请过一会儿再传一次。",
-        "The store of pictures can't be reached now, so this one is not kept yet. Please send it again in a moment.",
+        "图片库拒绝保存，再传一次也没有用。请告诉博客的管理者：日志和 `blog check` 里写着原因和办法。文字照常可以保存。",
+        "The store of pictures refuses to keep it, and sending it again will not help. Please tell whoever runs this \
+         blog: its log and `blog check` say why and what to do. Texts are saved as ever.",
     )
 }
 
