@@ -67,7 +67,12 @@ pub fn mark(text: &str, query: &str) -> Vec<Piece> {
 
 fn plain_text(markdown: &str) -> Vec<char> {
     let mut out = String::with_capacity(markdown.len());
-    for event in Parser::new_ext(markdown, Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES) {
+    let options = Options::ENABLE_TABLES
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_GFM;
+    for event in Parser::new_ext(markdown, options) {
         match event {
             Event::Text(text) | Event::Code(text) => out.push_str(&text),
             Event::SoftBreak
@@ -128,5 +133,7 @@ mod tests {
         assert!(shown.starts_with("…前"), "{shown}");
         assert!(shown.contains("[灰度]发布") && shown.ends_with('…'), "{shown}");
         assert!(snippet("nothing here", "灰度").is_none());
+        let tasks = snippet("- [x] 第一次发布\n- [ ] 第二次发布\n", "发布").unwrap();
+        assert_eq!(marked(&tasks), "第一次[发布] 第二次[发布] ");
     }
 }
