@@ -46,7 +46,8 @@ pub async fn fill(store: &Store, count: u32, password_hash: Option<&str>) -> Res
     }
     store.load_posts(&[about(author)]).await?;
     let mut filled = Filled::default();
-    let numbers: Vec<u32> = (0..count).collect();
+    // The oldest first, as a blog is written: a larger number is a newer post.
+    let numbers: Vec<u32> = (0..count).rev().collect();
     for batch in numbers.chunks(BATCH) {
         let posts: Vec<LoadPost> =
             batch.iter().map(|number| post(&corpus, *number, (author, second))).collect();

@@ -1,6 +1,6 @@
 //! Posts one at a time: saving and publishing.
 
-use super::search::index_terms;
+use super::index::index_terms;
 use super::{Store, StoreError, fetch_optional, in_transaction, pick, run, touch_content};
 use crate::text;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::drafts::{file_under, insert_post, keep_revision, publication, summary};
-use super::search::index_terms;
+use super::index::index_terms;
 use super::{Draft, NewComment, Store, StoreError, fetch_optional, in_transaction, pick, run, touch_content};
 use crate::text;
 

@@ -1,7 +1,7 @@
 //! Loading many posts at once, for examples and imports: whole batches in one transaction.
 
 use super::drafts::{file_under, insert_post, keep_revision, publication, summary};
-use super::search::index_terms;
+use super::index::index_terms;
 use super::{Draft, NewComment, Store, StoreError, in_transaction, pick, run, touch_content};
 use crate::text;
 

@@ -18,6 +18,7 @@ mod drafts;
 mod error;
 mod export;
 mod imports;
+mod index;
 mod lists;
 mod load;
 mod media;
@@ -30,6 +31,7 @@ mod search;
 mod settings;
 mod terms;
 mod users;
+mod words;
 
 use sqlx::SqlitePool;
 
@@ -47,7 +49,7 @@ pub use media::{Media, MediaFile, NewFile, NewMedia};
 pub use open::DatabaseUrl;
 pub use posts::{Post, PostLink};
 pub use revisions::{Autosave, Revision, RevisionLine};
-pub use search::{Hit, terms};
+pub use search::Hit;
 pub use settings::Settings;
 pub use terms::TermKind;
 pub use users::{NewSession, Role, User};

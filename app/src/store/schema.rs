@@ -60,6 +60,13 @@ pub const CHANGES: &[Change] = &[
         sqlite: include_str!("../../migrations/sqlite/0002_imports.sql"),
         postgres: include_str!("../../migrations/postgres/0002_imports.sql"),
     },
+    Change {
+        version: 3,
+        name: "search",
+        phase: Phase::Expand,
+        sqlite: include_str!("../../migrations/sqlite/0003_search.sql"),
+        postgres: include_str!("../../migrations/postgres/0003_search.sql"),
+    },
 ];
 
 /// Why a program refuses the schema it found.
@@ -110,7 +117,8 @@ pub fn known_version() -> i64 {
 }
 
 impl Store {
-    /// Applies every migration that is not applied yet, under a lock; the versions that it applied.
+    /// Applies every migration that is not applied yet and completes the search index, under a lock; the versions that it
+    /// applied.
     ///
     /// # Errors
     /// When another migration keeps the lock, or a statement fails.
@@ -124,10 +132,14 @@ impl Store {
             Db::Sqlite { write, .. } => migrator.run(write).await,
             Db::Postgres(server) => migrator.run(server.pool()).await,
         };
+        let outcome = match outcome {
+            Ok(()) => self.complete_index(jiff::Timestamp::now().as_second()).await,
+            Err(error) => Err(SchemaError::Failed(error.to_string()).into()),
+        };
         if let MigrationLock::Server(connection) = lock {
             connection.close().await?;
         }
-        outcome.map_err(|error| SchemaError::Failed(error.to_string()))?;
+        outcome?;
         Ok(CHANGES.iter().map(|change| change.version).filter(|version| !before.contains(version)).collect())
     }
 
@@ -233,7 +245,11 @@ mod tests {
     }
 
     /// The start of SHA-256 of each migration, for SQLite and PostgreSQL.
-    const SUMS: &[[&str; 2]] = &[["84f1ca52fb60", "840a7088107d"], ["e2f397dd1d24", "e37a31625759"]];
+    const SUMS: &[[&str; 2]] = &[
+        ["84f1ca52fb60", "840a7088107d"],
+        ["e2f397dd1d24", "e37a31625759"],
+        ["cb612673f2a6", "6b526a18837f"],
+    ];
 
     #[test]
     fn every_migration_states_its_phase_in_both_files_and_the_numbers_have_no_gap() {

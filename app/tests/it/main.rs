@@ -22,6 +22,9 @@ mod postgres;
 mod process;
 mod readers;
 mod s3;
+// The system counts there what a process reads.
+#[cfg(target_os = "linux")]
+mod scale;
 mod store;
 mod support;
 mod transfer;

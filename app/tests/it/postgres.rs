@@ -20,7 +20,7 @@ if [ "$(id -u)" = 0 ]; then chown 65534:65534 "$dir"; as="setpriv --reuid=65534 
 cd "$dir"
 $as "$1/initdb" -D "$dir/data" -A trust -U blog --no-sync -E UTF8 --locale=C >"$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
 start() {
-  $as "$1/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c max_connections=200 >>"$dir/log" 2>&1 &
+  $as "$1/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c autovacuum=off -c max_connections=200 >>"$dir/log" 2>&1 &
   pid=$!
   for _ in $(seq 100); do [ -S "$dir/.s.PGSQL.5432" ] && break; sleep 0.1; done
 }

@@ -91,6 +91,12 @@ impl Process {
         Self { address, metrics, child, log }
     }
 
+    /// Bytes that it has read so far, wherever from.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        let counted = std::fs::read_to_string(format!("/proc/{}/io", self.child.id().unwrap())).unwrap();
+        counted.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+    }
+
     /// `kill -9`.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();

@@ -282,6 +282,37 @@ async fn chinese_and_english_words_are_found_and_nothing_else(place: &Place) {
     assert!(slugs("别的").await.is_empty(), "the old text is forgotten");
 }
 
+async fn one_character_and_the_beginning_of_a_word_are_found_and_a_phrase_must_stand_together(place: &Place) {
+    let store = place.migrated().await;
+    let ada = author(&store).await;
+    let bodies = [("One", "灰度发布 of Kubernetes"), ("Two", "先灰度，度发，然后发布"), ("Three", "kub is a word")];
+    for (number, (title, body)) in bodies.into_iter().enumerate() {
+        let mut post = draft(title, 100 + i64::try_from(number).unwrap());
+        post.body = body.to_owned();
+        store.create_post(&post, ada, 50).await.unwrap();
+    }
+    let slugs = async |query: &str| -> Vec<String> {
+        store.search(query, 200, 0).await.unwrap().into_iter().map(|hit| hit.post.slug).collect()
+    };
+    assert_eq!(slugs("灰").await, ["two", "one"]);
+    assert_eq!(slugs("布").await, ["two", "one"], "the last one of a run too");
+    assert_eq!((slugs("灰度发布").await, slugs("发布 灰度").await), (vec!["one".to_owned()], vec!["two".to_owned(), "one".to_owned()]));
+    assert_eq!(slugs("kubern").await, ["one"]);
+    assert_eq!(slugs("灰 kubern").await, ["one"]);
+    assert_eq!(slugs("kub").await, ["three"], "a whole word comes before a beginning");
+    assert!(slugs("ku").await.is_empty() && slugs("ernetes").await.is_empty() && slugs("的").await.is_empty());
+}
+
+async fn what_an_older_release_indexed_in_its_way_is_completed_by_the_next_migrate(place: &Place) {
+    let store = place.migrated().await;
+    let ada = author(&store).await;
+    store.create_post(&draft("灰度", 100), ada, i64::MAX / 2).await.unwrap();
+    write(place, "DELETE FROM post_terms").await;
+    assert!(store.search("灰", 100, 0).await.unwrap().is_empty());
+    store.migrate().await.unwrap();
+    assert_eq!(store.search("灰", 100, 0).await.unwrap().len(), 1);
+}
+
 async fn a_token_leads_to_its_account_until_it_is_taken_back(place: &Place) {
     let store = place.migrated().await;
     let ada = author(&store).await;
