@@ -93,14 +93,24 @@ async fn run(args: Args) -> Result<(), Failure> {
         VerbArgs::Resume(canary) => (canary.name, Verb::Resume, "resumed"),
         VerbArgs::Retry(canary) => (canary.name, Verb::Retry, "retried"),
         VerbArgs::Undo(canary) => (canary.name, Verb::Undo, "undone"),
+        VerbArgs::Restart(canary) => {
+            let client = Client::new(&target).await?;
+            let before = client.find(canary.name.as_deref()).await?;
+            let found = client.restart(&before).await?;
+            return answer(output, &found, "restarted");
+        }
         VerbArgs::SetWeight { weight, canary } => (canary.name, Verb::SetWeight { weight }, "weight set"),
     };
     let client = Client::new(&target).await?;
     let before = client.find(name.as_deref()).await?.canary.metadata;
-    let found = client.say(&before, verb).await?;
+    answer(output, &client.say(&before, verb).await?, done)
+}
+
+/// The state after a verb.
+fn answer(output: Output, found: &Found, done: &str) -> Result<(), Failure> {
     print(output, &found.object, || {
         let shown = status::details(&found.canary, Timestamp::now(), Style::of_stdout());
-        format!("canary.huidu.dev/{} {done}\n\n{shown}", before.name)
+        format!("canary.huidu.dev/{} {done}\n\n{shown}", found.canary.metadata.name)
     })
 }
 

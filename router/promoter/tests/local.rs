@@ -179,6 +179,25 @@ async fn a_person_steers_a_release_and_each_verb_prints_the_state_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_word_means_the_file_as_it_was_saved_the_moment_before() {
+    let mut world = World::with_v1().await;
+    let restart = world.cli(&["restart"]);
+    let text = String::from_utf8(restart.stderr).unwrap();
+    assert!(restart.status.code() == Some(1) && text.contains("deployment.template.env"), "{text}");
+
+    world.release(&[("HELLO_VERSION", "v2")]);
+    assert!(world.say(&["pause"]).contains("paused"), "refused where no release is under way");
+    world.until("paused", |canary| canary["status"]["hold"]["reason"] == "Paused");
+    world.release(&[("HELLO_VERSION", "v3")]);
+    let early = world.cli(&["promote", "--full"]);
+    let text = String::from_utf8(early.stderr).unwrap();
+    // Either the release of v2 is being taken out still, or that of v3 has begun: the word is never lost between them.
+    assert!(early.status.success() || text.contains("has not begun yet, since"), "{text}");
+    let output = world.cli(&["status", "--wait=promoted", "--timeout=30s"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_router_that_does_not_confirm_is_waited_for_by_name() {
     let mut world = World::with_v1().await;
     world.router.set(Routing::Lags);

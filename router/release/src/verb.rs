@@ -1,7 +1,8 @@
 //! What a person may say to a release.
 
 use crate::{
-    Cause, CauseReason, HoldReason, Outcome, Phase, Promotion, Release, Rollback, Skip, Stage, Status,
+    Cause, CauseReason, HoldReason, Outcome, Phase, Promotion, Release, Revision, Rollback, Skip, Stage,
+    Status,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -44,11 +45,16 @@ pub struct Refused {
     pub remedy: String,
 }
 
-/// The status after `verb`.
+/// The status after `verb`, said by somebody who knows that the template is `wanted`.
 ///
 /// # Errors
 /// Where there is nothing that the verb could mean.
-pub fn apply(verb: Verb, status: &Status, now: Timestamp) -> Result<Status, Refused> {
+pub fn apply(verb: Verb, status: &Status, wanted: &Revision, now: Timestamp) -> Result<Status, Refused> {
+    if let Some(coming) = coming(status, wanted)
+        && !goes_back(verb, status)
+    {
+        return Err(too_early(status, coming));
+    }
     let mut next = status.clone();
     match verb {
         Verb::Promote { full } => promote(&mut next, if full { Skip::All } else { Skip::Step })?,
@@ -64,6 +70,34 @@ pub fn apply(verb: Verb, status: &Status, now: Timestamp) -> Result<Status, Refu
         Verb::SetWeight { weight } => set_weight(&mut next, weight, now)?,
     }
     Ok(next)
+}
+
+/// The revision whose release has not begun: a word would mean it, and be lost on the one before it.
+fn coming<'a>(status: &'a Status, wanted: &'a Revision) -> Option<&'a Revision> {
+    let wanted = status.restore.as_ref().unwrap_or(wanted);
+    let tried = status.release().is_some_and(|release| release.candidate == *wanted);
+    let is_next = match &status.phase {
+        Phase::Initializing => false,
+        // Whatever was stable, the candidate is it now.
+        Phase::Promoting { .. } => !tried,
+        _ => !tried && status.stable.as_ref() != Some(wanted),
+    };
+    is_next.then_some(wanted)
+}
+
+/// Whether the word is about the template itself, whatever release comes next.
+fn goes_back(verb: Verb, status: &Status) -> bool {
+    verb == Verb::Undo && (status.phase != Phase::Stable || status.restore.is_some())
+}
+
+fn too_early(status: &Status, coming: &Revision) -> Refused {
+    let before = match &status.phase {
+        Phase::Promoting { release, .. } => format!(", since {} is becoming stable", release.candidate),
+        Phase::RollingBack { release, .. } => format!(", since {} is being taken out", release.candidate),
+        _ => String::new(),
+    };
+    let error = format!("the release of {coming} has not begun yet{before}");
+    refused(&error, "say it again when status shows that release")
 }
 
 fn promote(status: &mut Status, skip: Skip) -> Result<(), Refused> {

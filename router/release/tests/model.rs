@@ -75,7 +75,7 @@ fn calm_down(world: &mut World) {
     for router in &mut world.routers {
         router.cut_off = 0;
     }
-    if let Ok(status) = apply(Verb::Resume, &world.status, world.now) {
+    if let Ok(status) = apply(Verb::Resume, &world.status, &world.wanted(), world.now) {
         world.status = status;
     }
     for _ in 0..200 {
@@ -131,9 +131,9 @@ fn speak(world: &mut World, rng: &mut SmallRng) {
         Verb::SetWeight { weight },
     ];
     let verb = verbs[rng.random_range(0..verbs.len())];
-    if let Ok(once) = apply(verb, &world.status, world.now) {
+    if let Ok(once) = apply(verb, &world.status, &world.wanted(), world.now) {
         assert_eq!(
-            apply(verb, &once, world.now).unwrap_or_else(|_| once.clone()),
+            apply(verb, &once, &world.wanted(), world.now).unwrap_or_else(|_| once.clone()),
             once,
             "{verb:?} is not idempotent"
         );

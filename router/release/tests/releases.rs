@@ -14,6 +14,7 @@ use common::{Crash, World};
 use jiff::Timestamp;
 use release::{
     CauseReason, EventReason, GateAnswer, GateReport, OnDeadline, Outcome, Phase, Question, Spec, Trip, Verb,
+    apply,
 };
 use split::Weight;
 
@@ -317,6 +318,60 @@ impl World {
         });
         self.say(verb);
     }
+}
+
+const WORDS: [Verb; 5] =
+    [Verb::Promote { full: false }, Verb::Promote { full: true }, Verb::Abort, Verb::Pause, Verb::Resume];
+
+/// What a word is answered with at this moment.
+fn refusal(world: &World, verb: Verb) -> String {
+    let answer = apply(verb, &world.status, &world.wanted(), world.now);
+    answer.err().map(|refused| refused.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn a_word_for_a_release_that_has_not_begun_is_refused_and_never_lost_on_what_was_before() {
+    let mut world = world();
+    world.release("v2");
+    for verb in WORDS {
+        let told = refusal(&world, verb);
+        assert!(told.contains("the release of v2 has not begun yet: say it again when status"), "{told}");
+    }
+    assert!(refusal(&world, Verb::Undo).contains("has not begun yet"), "v1 is there still");
+    world.turn(Crash::Never);
+    world.say(Verb::Promote { full: true });
+    world.until(60, World::at_rest);
+    assert_eq!(world.stable.revision, "v2");
+    // Back by the promoter's own hand, the template is still to be written.
+    world.say(Verb::Undo);
+    assert!(refusal(&world, Verb::Promote { full: true }).contains("the release of v1 has not begun yet"));
+    world.say(Verb::Undo);
+}
+
+#[test]
+fn a_word_for_the_release_after_this_one_says_what_it_comes_after() {
+    let mut world = world();
+    world.release("v2");
+    world.until(20, |world| world.weight_in_use() == Weight::FULL);
+    while !matches!(world.status.phase, Phase::Promoting { task: release::Promotion::Adopting, .. }) {
+        assert_ne!(world.phase(), "Stable", "it went by unseen");
+        world.turn(Crash::Never);
+        world.pass();
+    }
+    // Stable's own template is another one than what is becoming stable.
+    world.release("v1");
+    let told = refusal(&world, Verb::Promote { full: false });
+    assert!(told.contains("the release of v1 has not begun yet, since v2 is becoming stable"), "{told}");
+    world.release("v3");
+    world.until(60, |world| world.status.release().is_some_and(|it| it.candidate.as_str() == "v3"));
+    world.until(20, |world| !world.weight_in_use().is_zero());
+    world.in_flight = (0, 1);
+    world.release("v4");
+    world.until(5, |world| world.phase() == "RollingBack");
+    let told = refusal(&world, Verb::Abort);
+    assert!(told.contains("the release of v4 has not begun yet, since v3 is being taken out"), "{told}");
+    world.say(Verb::Undo);
+    assert_eq!(world.status.restore, world.status.stable, "undo is about the template itself");
 }
 
 /// Open from 00:10 to 00:11 and from 12:00 to 12:10; the world begins at 00:00.

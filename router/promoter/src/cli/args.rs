@@ -96,6 +96,9 @@ pub(super) enum VerbArgs {
     Retry(Name),
     /// Go back to the template before: stable's during or after a release, otherwise the one before that.
     Undo(Name),
+    /// Make new pods of the same template, as a release like any other. `kubectl rollout restart` refuses Deployments that
+    /// are paused, as those of canaries are.
+    Restart(Name),
     /// Stay at this weight until `resume` or `promote`.
     SetWeight {
         /// The candidate's share, such as 30%.

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod machine;
+mod restart;
 
 use super::args::Target;
 use super::{Failure, choose};
@@ -84,6 +85,15 @@ impl Client {
         match self {
             Self::Machine(machine) => machine.say(&canary.name, verb).await,
             Self::Cluster(cluster) => cluster.say(canary, verb).await,
+        }
+    }
+
+    /// Makes new replicas of the same template, as a release; the canary when the promoter has seen it.
+    pub(super) async fn restart(&self, found: &Found) -> Result<Found, Failure> {
+        restart::check(&found.canary.status.release)?;
+        match self {
+            Self::Machine(_) => Err(restart::by_file()),
+            Self::Cluster(cluster) => cluster.restart(found).await,
         }
     }
 

@@ -188,16 +188,7 @@ async fn reconcile(seen: Arc<CanaryObject>, context: Arc<Context>) -> Result<Act
         object = cluster.set_finalizers(&object, &finalizers).await?;
     }
     let stored = object.status.clone().and_then(|status| serde_json::from_value(status).ok());
-    let mut status = stored.unwrap_or_else(|| CanaryStatus::new(Timestamp::now()));
-    if let Some(answer) = listen(&cluster, &mut object, &mut status).await? {
-        let (kind, reason, message) = match answer {
-            Ok(message) => (EventType::Normal, "Said", message),
-            Err(message) => (EventType::Warning, "VerbRefused", message),
-        };
-        tracing::info!(canary = %name_of(&object.metadata), "{reason}: {message}");
-        let note = Note { kind, reason: reason.to_owned(), message };
-        note.publish(&context.recorder, &object.object_ref(&())).await;
-    }
+    let status = stored.unwrap_or_else(|| CanaryStatus::new(Timestamp::now()));
     match prepare(&cluster, &object, &context.http, status.clone()).await? {
         Ok(workload) => work(&context, workload).await,
         Err(refusal) => refuse(&context, (&cluster, object), status, refusal).await,
@@ -213,7 +204,15 @@ async fn work(context: &Context, mut workload: Workload) -> Result<Action, TurnE
     page.turn(order(&workload.spec.release, &workload.status), &source).await;
     workload.sample = page.sample();
     workload.gates = context.outward.reports(&workload.object);
-    let done = turn(&mut workload).await;
+    let mut done = turn(&mut workload).await;
+    if !done.as_ref().is_err_and(TurnError::is_conflict) {
+        done = match hear(context, &mut workload).await {
+            Ok(true) => turn(&mut workload).await,
+            // What went wrong before says more.
+            Ok(false) => done,
+            Err(error) => done.and(Err(error)),
+        };
+    }
     // A weight that has just come into force is counted from now on.
     page.turn(order(&workload.spec.release, &workload.status), &source).await;
     let due = page.due();
@@ -228,6 +227,27 @@ async fn work(context: &Context, mut workload: Workload) -> Result<Action, TurnE
             Err(error)
         }
     }
+}
+
+/// Does what a person said; whether anything was done.
+async fn hear(context: &Context, workload: &mut Workload) -> Result<bool, TurnError> {
+    let wanted = workload.world.next_template();
+    let Workload { cluster, object, status, .. } = workload;
+    let answer = listen(cluster, object, status, Ok(&wanted)).await?;
+    let done = matches!(answer, Some(Ok(_)));
+    tell_answer(context, object, answer).await;
+    Ok(done)
+}
+
+async fn tell_answer(context: &Context, object: &CanaryObject, answer: Option<Result<String, String>>) {
+    let (kind, reason, message) = match answer {
+        None => return,
+        Some(Ok(message)) => (EventType::Normal, "Said", message),
+        Some(Err(message)) => (EventType::Warning, "VerbRefused", message),
+    };
+    tracing::info!(canary = %name_of(&object.metadata), "{reason}: {message}");
+    let note = Note { kind, reason: reason.to_owned(), message };
+    note.publish(&context.recorder, &object.object_ref(&())).await;
 }
 
 /// Tells what has happened: as events, to webhooks and to Prometheus.
@@ -255,6 +275,8 @@ async fn refuse(
     mut status: CanaryStatus,
     refusal: Refusal,
 ) -> Result<Action, TurnError> {
+    let answer = listen(cluster, &mut object, &mut status, Err(&refusal)).await?;
+    tell_answer(context, &object, answer).await;
     let told = status.conditions.iter().any(|condition| condition.message == refusal.to_string());
     let note =
         Note { kind: EventType::Warning, reason: refusal.reason().to_owned(), message: refusal.to_string() };

@@ -1,23 +1,27 @@
 //! What a person says to a Canary: `kubectl annotate canary NAME huidu.dev/verb=promote`.
 //!
-//! A word is noted in the status together with what follows from it, and only then taken off the object: whatever
-//! happens in between, it is done once.
+//! A word means what the Deployment asks for when it is said: it is heard after a look at the Deployment, so that the
+//! release that begins with a new template has begun. It is noted in the status together with what follows from it, and
+//! only then taken off the object: whatever happens in between, it is done once.
 
 use super::cluster::Cluster;
 use super::object::CanaryObject;
 use super::platform::{TurnError, store};
+use super::refusal::Refusal;
 use super::status::{Answer, CanaryStatus};
 use jiff::Timestamp;
-use release::{Verb, apply};
+use release::{Revision, Status, Verb, apply};
 
 /// The annotation that holds a word.
 pub(crate) const VERB: &str = "huidu.dev/verb";
 
-/// Does what a person said, if anybody said something; the sentence that answers, or why nothing was done.
+/// Does what a person said, if anybody said something; the sentence that answers, or why nothing was done. `wanted` is
+/// the revision that the Deployment asks for, or why it is not followed.
 pub(super) async fn listen(
     cluster: &Cluster,
     object: &mut CanaryObject,
     status: &mut CanaryStatus,
+    wanted: Result<&Revision, &Refusal>,
 ) -> Result<Option<Result<String, String>>, TurnError> {
     let said = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(VERB)).cloned();
     let Some(text) = said else {
@@ -26,9 +30,7 @@ pub(super) async fn listen(
     };
     let mut answer = None;
     if status.said.as_ref() != Some(&text) {
-        let done = parse(&text).and_then(|verb| {
-            apply(verb, &status.release, Timestamp::now()).map_err(|refused| refused.to_string())
-        });
+        let done = follow(&text, &status.release, wanted);
         let refused = done.as_ref().err().cloned();
         status.answer = Some(Answer { said: text.clone(), at: Timestamp::now(), refused });
         answer = Some(match done {
@@ -43,6 +45,12 @@ pub(super) async fn listen(
     }
     *object = cluster.remove_annotation(object, VERB).await?;
     Ok(answer)
+}
+
+fn follow(text: &str, status: &Status, wanted: Result<&Revision, &Refusal>) -> Result<Status, String> {
+    let verb = parse(text)?;
+    let wanted = wanted.map_err(|refusal| format!("the Deployment is not followed: {refusal}"))?;
+    apply(verb, status, wanted, Timestamp::now()).map_err(|refused| refused.to_string())
 }
 
 /// A verb as the annotation says it.
@@ -84,6 +92,28 @@ fn parse(text: &str) -> Result<Verb, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use release::{Phase, Release, Skip, Stage};
+
+    #[test]
+    fn a_word_is_for_the_template_that_the_deployment_asks_for() {
+        let now = Timestamp::UNIX_EPOCH;
+        let (stable, next) = (Revision::new("v1"), Revision::new("v2"));
+        let at = |phase| Status { stable: Some(stable.clone()), phase, ..Status::new(now) };
+        let idle = at(Phase::Stable);
+        let told = follow("promote", &idle, Ok(&next)).unwrap_err();
+        assert!(told.contains("the release of v2 has not begun yet"), "{told}");
+        assert_eq!(follow("promote", &idle, Ok(&stable)), Ok(idle.clone()));
+        let release = Release::new(next.clone(), now);
+        let begun = follow("promote", &at(Phase::Progressing { release, stage: Stage::Scaling }), Ok(&next));
+        assert_eq!(begun.unwrap().release().unwrap().skip, Skip::Step);
+    }
+
+    #[test]
+    fn where_the_deployment_is_not_followed_a_word_is_answered_with_the_reason() {
+        let refusal = Refusal::DeploymentNotFound("blog".to_owned());
+        let told = follow("promote", &Status::new(Timestamp::UNIX_EPOCH), Err(&refusal)).unwrap_err();
+        assert!(told.starts_with("the Deployment is not followed: there is no Deployment blog"), "{told}");
+    }
 
     #[test]
     fn words_are_those_of_the_command_line() {

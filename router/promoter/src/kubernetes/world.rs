@@ -54,6 +54,12 @@ impl World {
         revision_of(&self.deployment.spec.template)
     }
 
+    /// The revision that the user asks for, also where it waits until the one before it is adopted.
+    pub(super) fn next_template(&self) -> Revision {
+        let next = self.deployment.annotation(NEXT).and_then(|next| serde_json::from_str(next).ok());
+        next.as_ref().map_or_else(|| self.template(), revision_of)
+    }
+
     /// The number of replicas that the user asks for: the Deployment's own, or, where the promoter has changed it and
     /// nobody else since, the number from before.
     pub(super) fn wanted_replicas(&self) -> u32 {

@@ -13,6 +13,15 @@ fn stable_is_what_readers_have_and_not_what_the_template_asks_for() {
 }
 
 #[test]
+fn a_template_that_waits_for_an_adoption_is_what_the_user_asks_for() {
+    let mut deployment = deployment("own", "blog:v2", 3);
+    deployment["metadata"]["annotations"][NEXT] =
+        json!(super::super::fixtures::template("blog:v3").to_string());
+    let world = world(deployment, &[], &[], &[]);
+    assert_eq!((world.template(), world.next_template()), (revision("blog:v2"), revision("blog:v3")));
+}
+
+#[test]
 fn before_anything_is_remembered_a_rollout_shows_as_one() {
     let sets = [set("v1", Some("own"), "blog:v1", 1), set("v2", Some("own"), "blog:v2", 3)];
     let world = world(deployment("own", "blog:v2", 3), &[], &sets, &[]);

@@ -73,7 +73,10 @@ impl Local {
     /// Does what somebody wants.
     pub(super) async fn grant(&mut self, wish: Wish) -> Result<Box<Canary>, Rejection> {
         if let Wish::Say(verb) = wish {
-            let status = apply(verb, &self.state.status, Timestamp::now()).map_err(Rejection::Refused)?;
+            // Who has just saved the file means the release that begins with it.
+            self.round().await;
+            let status = apply(verb, &self.state.status, &self.template(), Timestamp::now())
+                .map_err(Rejection::Refused)?;
             self.remember(status).map_err(|error| Rejection::Failed(error.to_string()))?;
             tracing::info!(?verb, "A person said {verb:?}");
         }

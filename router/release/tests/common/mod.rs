@@ -233,7 +233,11 @@ impl World {
     }
 
     pub(crate) fn say(&mut self, verb: Verb) {
-        self.status = apply(verb, &self.status, self.now).unwrap();
+        self.status = apply(verb, &self.status, &self.wanted(), self.now).unwrap();
+    }
+
+    pub(crate) fn wanted(&self) -> Revision {
+        Revision::new(&self.template)
     }
 
     pub(crate) fn phase(&self) -> &'static str {

@@ -3,6 +3,7 @@
 mod hook;
 mod person;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ async fn tell(rows: &mut Rows) {
     rows.row("without Huidu in the cluster, that is what is said", without_definition).await;
     rows.row("a word that no promoter hears is taken back, and status says that nobody looks", unheard).await;
     rows.row("each verb is answered with the state after it, and a senseless one with the reason", steered)
+        .await;
+    rows.row("restart makes new pods by a release, where kubectl refuses a paused Deployment", restarted)
         .await;
     rows.row("waiting for an image that was just set does not take the old state for the new one", awaited)
         .await;
@@ -101,10 +104,50 @@ async fn steered(cluster: &Cluster) -> anyhow::Result<()> {
         Ok(())
     })
     .await?;
-    // Said before the promoter has seen the template, it would mean the release that is over.
-    person.until("status", "the release of v1", |shown| shown.contains("1/2")).await?;
+    // At this moment the promoter may not have seen the template: the word means its release all the same.
     person.says("promote --full").await?;
-    person.says("status --wait=promoted --timeout=90s").await.map(drop)
+    person.says("status --wait=promoted --timeout=90s").await?;
+    person.sets("v2").await?;
+    ensure!(person.says("pause").await?.contains("app paused"), "the release has begun for the word");
+    person.says("abort").await?;
+    person.says("status --wait=failed --timeout=60s").await?;
+    person.sets("v3").await?;
+    person.says("promote --full").await?;
+    person.says("status --wait=promoted --timeout=90s").await?;
+    ensure!(person.env().await? == "v3");
+    Ok(())
+}
+
+async fn restarted(cluster: &Cluster) -> anyhow::Result<()> {
+    let person = Person::with_canary(cluster).await?;
+    let _promoter = Promoter::start(cluster).await?;
+    person.says("status --wait=stable --timeout=60s").await?;
+    let pods = async || {
+        let names =
+            cluster.kubectl("get pods -n verbs -o name --field-selector status.phase=Running").await?;
+        anyhow::Ok(names.lines().map(str::to_owned).collect::<BTreeSet<_>>())
+    };
+    let before = pods().await?;
+    let told = cluster.kubectl("rollout restart deployment/app -n verbs").await;
+    let told = told.err().map(|error| format!("{error:#}")).unwrap_or_default();
+    ensure!(told.contains("can't restart paused deployment"), "kubectl's own word: {told}");
+    let shown = person.says("restart").await?;
+    ensure!(shown.contains("app restarted") && shown.contains("Progressing"), "{shown}");
+    let told = person.fails("restart", 1).await?;
+    ensure!(told.contains("is under way (Progressing), and a restart would begin it anew"), "{told}");
+    person.says("promote --full").await?;
+    person.says("status --wait=promoted --timeout=90s").await?;
+    eventually(PATIENCE, async || {
+        let now = pods().await?;
+        ensure!(now.len() == before.len() && now.is_disjoint(&before), "{now:?} after {before:?}");
+        Ok(())
+    })
+    .await?;
+    let guest = person.guest().await?;
+    guest.until("status", "the guest may look", |shown| shown.contains("Name:       app")).await?;
+    let told = guest.fails("restart", 1).await?;
+    ensure!(told.contains("cannot patch resource \"deployments\""), "{told}");
+    Ok(())
 }
 
 async fn awaited(cluster: &Cluster) -> anyhow::Result<()> {
@@ -168,12 +211,7 @@ async fn plugin(cluster: &Cluster) -> anyhow::Result<()> {
 
 async fn only_looking(cluster: &Cluster) -> anyhow::Result<()> {
     let person = Person::with_canary(cluster).await?;
-    cluster.kubectl("apply -f k8s/base/promoter/people.yaml").await?;
-    cluster.kubectl("create serviceaccount guest -n verbs").await?;
-    cluster
-        .kubectl("create rolebinding guest -n verbs --clusterrole view --serviceaccount verbs:guest")
-        .await?;
-    let guest = person.as_account("guest", "verbs").await?;
+    let guest = person.guest().await?;
     // A role that others add to takes a moment.
     guest.until("status", "the guest may look", |shown| shown.contains("Name:       app")).await?;
     let told = guest.fails("pause", 1).await?;

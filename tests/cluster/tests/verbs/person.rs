@@ -76,6 +76,18 @@ impl<'a> Person<'a> {
         self.cluster.apply(&canary).await.map(drop)
     }
 
+    /// Somebody who may look at what is in the namespace, and no more.
+    pub(crate) async fn guest(&self) -> anyhow::Result<Person<'a>> {
+        self.cluster.kubectl("apply -f k8s/base/promoter/people.yaml").await?;
+        let guest = "{apiVersion: v1, kind: ServiceAccount, metadata: {name: guest, namespace: verbs}}";
+        self.cluster.apply(guest).await?;
+        let binding = "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: guest, namespace: \
+                       verbs}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}, subjects: \
+                       [{kind: ServiceAccount, name: guest, namespace: verbs}]}";
+        self.cluster.apply(binding).await?;
+        self.as_account("guest", "verbs").await
+    }
+
     /// The same person with the rights of an account.
     pub(crate) async fn as_account(&self, account: &str, namespace: &str) -> anyhow::Result<Person<'a>> {
         let token = self.cluster.kubectl(&format!("create token {account} -n {namespace}")).await?;

@@ -23,11 +23,11 @@ const SOON: Duration = Duration::from_millis(200);
 
 /// A cluster, or a namespace of it.
 pub(in crate::cli) struct Cluster {
-    client: kube::Client,
+    pub(super) client: kube::Client,
     /// None: all namespaces.
     namespace: Option<String>,
     url: String,
-    patience: Duration,
+    pub(super) patience: Duration,
 }
 
 /// One canary as it changes.
@@ -95,8 +95,7 @@ impl Cluster {
 
     /// Whether the status tells of the Deployment as it is now. Who may not read Deployments is believed.
     pub(super) async fn is_current(&self, found: &Found) -> Result<bool, Failure> {
-        let object = serde_json::from_value(found.object.clone()).map_err(std::io::Error::from)?;
-        let Some((deployment, seen)) = followed(&object) else { return Ok(false) };
+        let Some((deployment, seen)) = followed(&object_of(found)?) else { return Ok(false) };
         let namespace = found.canary.metadata.namespace.as_deref().unwrap_or_default();
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), namespace);
         match self.timed(deployments.get_metadata_opt(&deployment)).await? {
@@ -207,7 +206,13 @@ impl Cluster {
         }
     }
 
-    async fn call<T>(&self, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+    /// One canary as it is now.
+    pub(super) async fn look(&self, canary: &Metadata) -> Result<Found, Failure> {
+        let api = self.api(canary.namespace.as_deref());
+        Ok(found(self.call(api.get(&canary.name)).await?))
+    }
+
+    pub(super) async fn call<T>(&self, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
         self.timed(asked).await?.map_err(|error| self.failure(&error))
     }
 
@@ -262,6 +267,11 @@ impl Changes {
             }
         }
     }
+}
+
+/// The object as the API server has it.
+pub(super) fn object_of(found: &Found) -> Result<CanaryObject, Failure> {
+    Ok(serde_json::from_value(found.object.clone()).map_err(std::io::Error::from)?)
 }
 
 fn found(mut object: CanaryObject) -> Found {
