@@ -263,9 +263,14 @@ impl Drop for Cluster {
                 std::process::Command::new(scripts::folder().join("down")).arg(name).status()
             }
             Place::Given => {
-                let words = ["delete", "namespace", "--ignore-not-found", "--timeout=120s"];
-                let mut kubectl = std::process::Command::new("kubectl");
-                kubectl.args(words).args(NAMESPACES.split_whitespace()).status()
+                let delete = |words: &[&str]| {
+                    let mut kubectl = std::process::Command::new("kubectl");
+                    kubectl.args(["delete", "--ignore-not-found", "--timeout=120s"]).args(words).status()
+                };
+                // While their promoter is there, which gives their Deployments back: without it they would stay.
+                let _ = delete(&["canaries", "--all", "-n", "blog"]);
+                let namespaces: Vec<_> = NAMESPACES.split_whitespace().collect();
+                delete(&[&["namespace"], namespaces.as_slice()].concat())
             }
         };
     }

@@ -9,8 +9,8 @@ use crate::middle::half_way;
 use crate::system::{System, told};
 use crate::victim::{name, running};
 
-const SOON: Duration = Duration::from_secs(60);
-const WHOLE: Duration = Duration::from_secs(150);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const WHOLE: Duration = Duration::from_secs(150);
 /// Long enough to see that it is not a moment's wait.
 const A_WHILE: Duration = Duration::from_secs(5);
 
@@ -50,7 +50,7 @@ async fn waited_for(
     load.stop().await?.nothing_failed()
 }
 
-async fn is_named(system: &System<'_>, router: &Router, within: Duration) -> anyhow::Result<()> {
+pub(crate) async fn is_named(system: &System<'_>, router: &Router, within: Duration) -> anyhow::Result<()> {
     let named = async |canary: &serde_json::Value| {
         let hold = &canary["status"]["hold"];
         let message = hold["message"].as_str().unwrap_or_default();
@@ -68,15 +68,15 @@ async fn is_named(system: &System<'_>, router: &Router, within: Duration) -> any
 }
 
 /// A router's pod.
-struct Router {
-    name: String,
-    address: String,
+pub(crate) struct Router {
+    pub(crate) name: String,
+    pub(crate) address: String,
 }
 
 // === impl Router ===
 
 impl Router {
-    async fn first(cluster: &Cluster) -> anyhow::Result<Self> {
+    pub(crate) async fn first(cluster: &Cluster) -> anyhow::Result<Self> {
         let pods = running(cluster, "blog", "router").await?;
         let pod = pods.first().context("no router")?;
         let address = pod["status"]["podIP"].as_str().context("a router without an address")?;

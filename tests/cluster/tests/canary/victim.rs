@@ -84,11 +84,15 @@ async fn kill_all(cluster: &Cluster, pods: &[Value]) -> anyhow::Result<()> {
 
 /// kill -9 of a pod's first container; one that has ended already is as good.
 async fn kill(cluster: &Cluster, pod: &Value) -> anyhow::Result<()> {
-    let id = pod["status"]["containerStatuses"][0]["containerID"].as_str().unwrap_or_default();
-    let id = id.strip_prefix("containerd://").with_context(|| format!("{} has no container", name(pod)))?;
-    let killed = cluster.on_node(&["ctr", "-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", id]).await;
-    match killed {
+    match signal(cluster, pod, "SIGKILL").await {
         Err(error) if !error.to_string().contains("not found") => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Sends a signal to the first process of a pod's first container.
+pub(crate) async fn signal(cluster: &Cluster, pod: &Value, word: &str) -> anyhow::Result<()> {
+    let id = pod["status"]["containerStatuses"][0]["containerID"].as_str().unwrap_or_default();
+    let id = id.strip_prefix("containerd://").with_context(|| format!("{} has no container", name(pod)))?;
+    cluster.on_node(&["ctr", "-n", "k8s.io", "tasks", "kill", "-s", word, id]).await.map(drop)
 }
