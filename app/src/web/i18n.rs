@@ -216,6 +216,7 @@ texts! {
     back_home: "回到首页", "Back to the home page";
     kept_title: "你写的文字还在", "What you wrote is still here";
     kept_away: "数据库暂时连不上，所以还没有保存。文字都在下面，过一会儿再点一次就好。", "The database can't be reached now, so nothing is saved yet. Everything is below; press the button again in a moment.";
+    kept_failed: "这里出了点问题，所以可能还没有保存。文字都在下面，过一会儿再点一次就好。", "Something went wrong here, so it may not be saved yet. Everything is below; press the button again in a moment.";
     kept_signed_out: "登录已过期，所以还没有保存。请在另一个标签页重新登录，然后回到这里再点一次。", "Your session has ended, so nothing is saved yet. Sign in again in another tab, then come back and press the button.";
     try_again: "再试一次", "Try again";
     account: "账号", "Account";

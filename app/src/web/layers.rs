@@ -38,7 +38,6 @@ pub(crate) fn wrap(routes: Router<Shared>, app: &Shared) -> Router {
     routes
         .layer(CsrfLayer::new())
         .layer(from_fn(refuse_nul))
-        .layer(from_fn_with_state(app.clone(), inject_faults))
         .layer(from_fn(secure))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.options.request_timeout))
         .layer(CatchPanicLayer::custom(panicked))
@@ -50,6 +49,11 @@ pub(crate) fn wrap(routes: Router<Shared>, app: &Shared) -> Router {
 /// Pages for readers: compressed first, then kept, so that a kept page costs no compression again.
 pub(crate) fn reused(routes: Router<Shared>, app: &Shared) -> Router<Shared> {
     compressed(routes).layer(from_fn_with_state(app.clone(), super::reuse::reuse))
+}
+
+/// Fail on purpose where the flags say so. Forms have this inside of what keeps their text.
+pub(crate) fn faulty(routes: Router<Shared>, app: &Shared) -> Router<Shared> {
+    routes.layer(from_fn_with_state(app.clone(), inject_faults))
 }
 
 /// Everything else.

@@ -58,7 +58,7 @@ pub fn router(app: &Shared) -> Router {
         .route("/posts/{slug}/comments", get(write::comment::back).post(write::comment::create))
         .route("/desk/posts", get(write::desk::home).post(write::editor::create).layer(editor))
         .route("/desk/posts/{id}", get(write::editor::edit).post(write::editor::update).layer(editor));
-    let others = write::kept::keep_typed(forms, app)
+    let others = Router::new()
         .route("/media/{file}", get(read::media::media))
         .route("/preferences", get(read::preferences::set))
         .route("/login", get(write::login::form).post(write::login::sign_in))
@@ -94,8 +94,9 @@ pub fn router(app: &Shared) -> Router {
         .route("/readyz", get(probes::readyz))
         .route("/startupz", get(probes::startupz))
         .route("/version", get(probes::version))
-        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .fallback(read::moved::moved);
-    let routes = layers::reused(readers, app).merge(layers::compressed(others));
+    let forms = write::kept::keep_typed(layers::faulty(forms, app), app);
+    let others = layers::faulty(others, app).merge(forms).layer(DefaultBodyLimit::max(FORM_BYTES_MAX));
+    let routes = layers::faulty(layers::reused(readers, app), app).merge(layers::compressed(others));
     layers::wrap(routes, app)
 }

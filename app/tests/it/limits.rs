@@ -309,14 +309,30 @@ async fn a_word_that_stands_everywhere_still_leads_to_the_old_post_that_has_it_i
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_answered_and_a_form_comes_back() {
-    let faults = Faults { error_rate: 0.0, slow_rate: 1.0, slow: Duration::from_secs(60) };
+async fn a_request_that_takes_too_long_or_fails_is_answered_and_a_form_comes_back() {
     let blog = TestBlog::empty().await.signed_in("ada", Role::Author).await;
-    let slow = Options { faults, request_timeout: Duration::from_millis(200), ..options() };
-    let process = blog.second_process(slow).await;
-    let page = process.get("/").await;
-    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(page.body.contains("<!doctype html>"), "{}", page.body);
+    blog.write("Open", "text").await;
+    let slow = Faults { error_rate: 0.0, slow_rate: 1.0, slow: Duration::from_secs(60) };
+    let failing = Faults { error_rate: 1.0, slow_rate: 0.0, slow: Duration::ZERO };
+    for (faults, status) in
+        [(slow, StatusCode::SERVICE_UNAVAILABLE), (failing, StatusCode::INTERNAL_SERVER_ERROR)]
+    {
+        let options = Options { faults, request_timeout: Duration::from_millis(200), ..options() };
+        let process = blog.second_process(options).await;
+        let page = process.get("/").await;
+        assert_eq!(page.status, status);
+        assert!(page.body.contains("<!doctype html>"), "{}", page.body);
+        for path in ["/desk/posts", "/desk/posts/1", "/posts/open/comments"] {
+            let form = [("title", "A <title>"), ("body", "Hours of work & more"), ("action", "publish")];
+            let answer = process.post(path, &form).await;
+            assert_eq!(answer.status, status, "{path}");
+            for kept in
+                ["Hours of work &#38; more</textarea>", "value=\"A &#60;title&#62;\"", "value=\"publish\""]
+            {
+                assert!(answer.body.contains(kept), "{path}: {}", answer.body);
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Nothing typed is lost: when a form can't be taken now, its fields come back on a page with one button.
+//! Nothing typed is lost: when a form can't be taken now, or the program fails, its fields come back on a page with one button.
 
 use askama::Template;
 use axum::Router;
@@ -12,6 +12,9 @@ use crate::web::app::Shared;
 use crate::web::layout::Layout;
 use crate::web::visitor::Manner;
 use crate::web::{EDITOR_BYTES_MAX, FORM_BYTES_MAX};
+
+/// Share of a request's time after which a form is answered with what was typed: after all of it, nobody could.
+const SHARE_OF_TIME: f64 = 0.9;
 
 #[derive(Template)]
 #[template(path = "kept.html")]
@@ -46,23 +49,34 @@ async fn keep(State(app): State<Shared>, request: Request, next: Next) -> Respon
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let path = parts.uri.path().to_owned();
-    let response = next.run(Request::from_parts(parts, Body::from(bytes.clone()))).await;
+    let answer = next.run(Request::from_parts(parts, Body::from(bytes.clone())));
+    let most = app.options.request_timeout.mul_f64(SHARE_OF_TIME);
+    let mut response = match tokio::time::timeout(most, answer).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::GATEWAY_TIMEOUT.into_response(),
+    };
     let signed_out =
         response.headers().get(header::LOCATION).is_some_and(|place| place.as_bytes().starts_with(b"/login"));
-    let status = match response.status() {
-        StatusCode::SERVICE_UNAVAILABLE => StatusCode::SERVICE_UNAVAILABLE,
-        StatusCode::SEE_OTHER if signed_out => StatusCode::UNAUTHORIZED,
+    let t = manner.text();
+    let (status, why) = match response.status() {
+        StatusCode::SERVICE_UNAVAILABLE => (StatusCode::SERVICE_UNAVAILABLE, t.kept_away),
+        StatusCode::GATEWAY_TIMEOUT => (StatusCode::SERVICE_UNAVAILABLE, t.kept_failed),
+        StatusCode::INTERNAL_SERVER_ERROR => (StatusCode::INTERNAL_SERVER_ERROR, t.kept_failed),
+        StatusCode::SEE_OTHER if signed_out => (StatusCode::UNAUTHORIZED, t.kept_signed_out),
         _ => return response,
     };
-    let Ok(fields) = serde_urlencoded::from_bytes::<Vec<(String, String)>>(&bytes) else { return response };
-    let t = manner.text();
-    let why = if signed_out { t.kept_signed_out } else { t.kept_away };
-    let l = Layout::bare(&app, &manner, t.kept_title.to_owned()).unlisted();
-    match (KeptTemplate { l, path, why, signed_out, fields }).render() {
-        Ok(html) => {
+    let page = serde_urlencoded::from_bytes::<Vec<(String, String)>>(&bytes).ok().and_then(|fields| {
+        let l = Layout::bare(&app, &manner, t.kept_title.to_owned()).unlisted();
+        KeptTemplate { l, path, why, signed_out, fields }.render().ok()
+    });
+    match page {
+        Some(html) => {
             (status, [(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], html)
                 .into_response()
         }
-        Err(_) => response,
+        None => {
+            *response.status_mut() = status;
+            response
+        }
     }
 }
