@@ -15,7 +15,7 @@ use super::{Db, Store, StoreError};
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request waits for a free connection before it is answered with 503.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Reading connections of a SQLite process; each is a thread, and reads take microseconds.
+/// Reading connections of a SQLite process; each is a thread with a cache of its own, and reads take microseconds.
 const SQLITE_READERS_MAX: u32 = 4;
 /// Pages that each of them keeps, as 1,000 KiB: the system keeps the file in memory anyway.
 const SQLITE_READER_CACHE: &str = "-1000";
@@ -106,7 +106,7 @@ impl Store {
             .connect_with(options.clone())
             .await?;
         let readers = options.pragma("query_only", "on").pragma("cache_size", SQLITE_READER_CACHE);
-        let read = pool().max_connections(SQLITE_READERS_MAX).connect_lazy_with(readers);
+        let read = pool().max_connections(readers_max()).connect_lazy_with(readers);
         Ok(Self { db: Db::Sqlite { read, write } })
     }
 
@@ -116,6 +116,12 @@ impl Store {
             .application_name("blog");
         Ok(Self { db: Db::Postgres(Postgres::new(options)) })
     }
+}
+
+/// One for each processor, and one more that may wait for the disk meanwhile.
+fn readers_max() -> u32 {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(processors + 1).unwrap_or(SQLITE_READERS_MAX).min(SQLITE_READERS_MAX)
 }
 
 fn sqlite_options(path: &std::path::Path) -> SqliteConnectOptions {
