@@ -12,7 +12,7 @@ use super::prepare::{counting, prepare, source};
 use super::refusal::Refusal;
 use super::status::CanaryStatus;
 use super::telling::Teller;
-use super::verb::listen;
+use super::verb::{forget, listen};
 use crate::http;
 use crate::platform::turn;
 use futures_util::{Stream, StreamExt as _};
@@ -188,7 +188,8 @@ async fn reconcile(seen: Arc<CanaryObject>, context: Arc<Context>) -> Result<Act
         object = cluster.set_finalizers(&object, &finalizers).await?;
     }
     let stored = object.status.clone().and_then(|status| serde_json::from_value(status).ok());
-    let status = stored.unwrap_or_else(|| CanaryStatus::new(Timestamp::now()));
+    let mut status = stored.unwrap_or_else(|| CanaryStatus::new(Timestamp::now()));
+    forget(&object, &mut status);
     match prepare(&cluster, &object, &context.http, status.clone()).await? {
         Ok(workload) => work(&context, workload).await,
         Err(refusal) => refuse(&context, (&cluster, object), status, refusal).await,

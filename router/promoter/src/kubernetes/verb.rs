@@ -23,11 +23,7 @@ pub(super) async fn listen(
     status: &mut CanaryStatus,
     wanted: Result<&Revision, &Refusal>,
 ) -> Result<Option<Result<String, String>>, TurnError> {
-    let said = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(VERB)).cloned();
-    let Some(text) = said else {
-        status.said = None;
-        return Ok(None);
-    };
+    let Some(text) = said(object).cloned() else { return Ok(None) };
     let mut answer = None;
     if status.said.as_ref() != Some(&text) {
         let done = follow(&text, &status.release, wanted);
@@ -45,6 +41,18 @@ pub(super) async fn listen(
     }
     *object = cluster.remove_annotation(object, VERB).await?;
     Ok(answer)
+}
+
+/// The word on an object.
+fn said(object: &CanaryObject) -> Option<&String> {
+    object.metadata.annotations.as_ref()?.get(VERB)
+}
+
+/// A word that is gone from the object may be said again. This comes before the look whose status is stored.
+pub(super) fn forget(object: &CanaryObject, status: &mut CanaryStatus) {
+    if said(object).is_none() {
+        status.said = None;
+    }
 }
 
 fn follow(text: &str, status: &Status, wanted: Result<&Revision, &Refusal>) -> Result<Status, String> {
@@ -106,6 +114,22 @@ mod tests {
         let release = Release::new(next.clone(), now);
         let begun = follow("promote", &at(Phase::Progressing { release, stage: Stage::Scaling }), Ok(&next));
         assert_eq!(begun.unwrap().release().unwrap().skip, Skip::Step);
+    }
+
+    #[test]
+    fn a_word_is_remembered_until_it_is_gone_from_the_object_and_may_be_said_again_then() {
+        let object = |annotations: serde_json::Value| -> CanaryObject {
+            serde_json::from_value(
+                serde_json::json!({"metadata": {"name": "blog", "annotations": annotations}}),
+            )
+            .unwrap()
+        };
+        let mut status = CanaryStatus::new(Timestamp::UNIX_EPOCH);
+        status.said = Some("promote".to_owned());
+        forget(&object(serde_json::json!({VERB: "promote"})), &mut status);
+        assert_eq!(status.said.as_deref(), Some("promote"));
+        forget(&object(serde_json::json!({})), &mut status);
+        assert_eq!(status.said, None);
     }
 
     #[test]

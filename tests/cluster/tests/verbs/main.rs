@@ -112,7 +112,10 @@ async fn steered(cluster: &Cluster) -> anyhow::Result<()> {
     person.says("abort").await?;
     person.says("status --wait=failed --timeout=60s").await?;
     person.sets("v3").await?;
-    person.says("promote --full").await?;
+    person.says("promote").await?;
+    // The same word again is another step.
+    person.until("status", "step 2", |shown| shown.contains("2/2")).await?;
+    person.says("promote").await?;
     person.says("status --wait=promoted --timeout=90s").await?;
     ensure!(person.env().await? == "v3");
     Ok(())
