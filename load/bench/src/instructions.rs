@@ -2,7 +2,7 @@
 
 use crate::{
     driver::Driver,
-    origin,
+    h2, origin,
     peer::{H1_PORT, Peer},
     plan::Places,
     process::{self, PROXY_CORE, Process},
@@ -22,6 +22,21 @@ pub struct Counting {
     places: Places,
 }
 
+/// What clients speak.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// What is counted, by the names of the report.
+const SCENARIOS: [(&str, &str, Protocol); 4] = [
+    ("tiny", "/", Protocol::Http1),
+    ("64k", origin::LARGE, Protocol::Http1),
+    ("tiny_h2", "/", Protocol::Http2),
+    ("64k_h2", origin::LARGE, Protocol::Http2),
+];
+
 /// Rounds of one request on each connection: the difference leaves the start of the program out.
 const ROUNDS: [usize; 2] = [20, 120];
 const CONNECTIONS: usize = 16;
@@ -32,13 +47,13 @@ pub fn run(counting: &Counting) -> anyhow::Result<()> {
     let mut counted = serde_json::Map::new();
     for peer in counting.places.peers(&counting.peers) {
         let mut row = serde_json::Map::new();
-        for path in ["/", origin::LARGE] {
-            let count = |rounds| count(&peer, path, (rounds, &counting.places));
+        for (name, path, protocol) in SCENARIOS {
+            let count = |rounds| count(&peer, (path, protocol), (rounds, &counting.places));
             let (few, many) = (count(ROUNDS[0])?, count(ROUNDS[1])?);
             let requests = (ROUNDS[1] - ROUNDS[0]) * CONNECTIONS;
             let each = (many - few) / requests as f64;
-            println!("{:10} {path:6} {each:9.0} instructions per request in user space", peer.name);
-            row.insert(if path == "/" { "tiny" } else { "64k" }.to_owned(), each.round().into());
+            println!("{:10} {name:8} {each:9.0} instructions per request in user space", peer.name);
+            row.insert(name.to_owned(), each.round().into());
         }
         counted.insert(peer.name.to_owned(), row.into());
     }
@@ -46,16 +61,27 @@ pub fn run(counting: &Counting) -> anyhow::Result<()> {
     Ok(fs::write(file, serde_json::to_string_pretty(&counted)?)?)
 }
 
-fn count(peer: &Peer, path: &str, (rounds, places): (usize, &Places)) -> anyhow::Result<f64> {
+fn count(
+    peer: &Peer,
+    (path, protocol): (&str, Protocol),
+    (rounds, places): (usize, &Places),
+) -> anyhow::Result<f64> {
     let out = places.build.join(format!("callgrind.{}", peer.name));
     let options = ["valgrind", "--tool=callgrind", "--quiet"].map(str::to_owned);
     let mut command = options.to_vec();
     command.push(format!("--callgrind-out-file={}", out.display()));
     command.extend(peer.command.iter().cloned());
     let mut process = Process::start(&command, H1_PORT, PROXY_CORE)?;
-    let mut driver = Driver::connect(H1_PORT, path, CONNECTIONS)?;
-    for _ in 0..rounds {
-        driver.touch()?;
+    match (protocol, peer.h2_port) {
+        (Protocol::Http2, Some(port)) => {
+            h2::run(port, path, (rounds * CONNECTIONS, CONNECTIONS))?;
+        }
+        _ => {
+            let mut driver = Driver::connect(H1_PORT, path, CONNECTIONS)?;
+            for _ in 0..rounds {
+                driver.touch()?;
+            }
+        }
     }
     process.interrupt(peer.stop)?;
     let report = fs::read_to_string(&out).with_context(|| out.display().to_string())?;
