@@ -1,7 +1,7 @@
 use super::{
     REFUSED_METHOD,
     gate::{Refusal, Stage},
-    h2::{self, Stream},
+    h2,
     tunnel::Tunnel,
 };
 use crate::{exchange::Line, timers::Timer, worker::Worker};
@@ -40,8 +40,6 @@ pub(crate) struct Client {
 /// A request that is under way on a connection; ends when dropped.
 pub(crate) struct Busy {
     client: Rc<Client>,
-    /// Its stream, in HTTP/2.
-    pub(crate) stream: Option<Rc<Stream>>,
     /// What the access log tells about it.
     pub(crate) line: Line,
 }
@@ -97,9 +95,8 @@ impl Client {
         if self.reading.get().is_some_and(|(stage, _)| stage == Stage::Head) {
             self.has_read();
         }
-        let stream = if self.is_h2.get() { Stream::current() } else { None };
         let line = Line::begin(&self.worker, self.address.ip());
-        Busy { client: Rc::clone(self), stream, line }
+        Busy { client: Rc::clone(self), line }
     }
 
     /// The connection speaks HTTP/2.
@@ -226,6 +223,13 @@ impl Client {
 }
 
 // === impl Busy ===
+
+impl Busy {
+    /// Whether fields may come after the answer, asked for or not.
+    pub(crate) fn takes_trailers(&self) -> bool {
+        self.client.is_h2.get()
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {

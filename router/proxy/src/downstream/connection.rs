@@ -28,6 +28,8 @@ pub(crate) enum Ended {
     Slow,
     #[error(transparent)]
     Http(#[from] hyper::Error),
+    #[error("the client broke the rules of HTTP/2: {0:?}")]
+    Rules(h2::Reason),
     #[error("the connection broke: {0}")]
     Broken(#[from] io::Error),
 }
@@ -40,10 +42,10 @@ enum Protocol {
 }
 
 /// What every client of HTTP/2 says first (RFC 9113 §3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long the last bytes of a connection are waited for.
-const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
+pub(super) const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Serves one connection of a client until it ends.
 pub(crate) async fn serve(

@@ -1,5 +1,6 @@
 use super::{
     client::{Client, PROGRESS_MIN},
+    gate::Gate,
     transport::Transport,
 };
 use bytes::BytesMut;
@@ -11,10 +12,10 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A client's connection, as hyper reads and writes it: what comes is looked at by `filter`, and deadlines are kept.
-pub(super) struct Io<S, F> {
+/// A client's connection, as hyper reads and writes it: what comes is looked at by the gate, and deadlines are kept.
+pub(super) struct Io<S> {
     pub(super) stream: S,
-    pub(super) filter: F,
+    pub(super) gate: Gate,
     /// What was read and not handed on.
     pub(super) input: BytesMut,
     pub(super) client: Rc<Client>,
@@ -23,25 +24,18 @@ pub(super) struct Io<S, F> {
     written: usize,
 }
 
-/// Looks at the bytes of a connection.
-pub(super) trait Filter: Unpin {
-    /// So many bytes were written to the client.
-    fn has_sent(&mut self, count: usize);
-}
-
 // === impl Io ===
 
-impl<S: Transport, F: Filter> Io<S, F> {
+impl<S: Transport> Io<S> {
     /// `input` was read already.
-    pub(super) fn new((stream, input): (S, BytesMut), filter: F, client: Rc<Client>) -> Self {
-        Self { stream, filter, input, client, read: 0, written: 0 }
+    pub(super) fn new((stream, input): (S, BytesMut), gate: Gate, client: Rc<Client>) -> Self {
+        Self { stream, gate, input, client, read: 0, written: 0 }
     }
 
     fn has_written(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &result {
             Poll::Pending => self.client.waits_to_write(),
             Poll::Ready(Ok(count)) => {
-                self.filter.has_sent(*count);
                 self.written += count;
                 if self.written >= PROGRESS_MIN {
                     self.written = 0;
@@ -54,7 +48,7 @@ impl<S: Transport, F: Filter> Io<S, F> {
     }
 }
 
-impl<S: Transport, F: Filter> rt::Write for Io<S, F> {
+impl<S: Transport> rt::Write for Io<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.has_written(result)

@@ -1,6 +1,7 @@
+use super::h2;
 use crate::{timers::Timer, upstream::Trouble, worker::Worker};
 use bytes::Bytes;
-use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use hyper::body::{self, Body as _, Frame, SizeHint};
 use std::{
     cell::Cell,
     pin::Pin,
@@ -19,6 +20,12 @@ pub(crate) struct Upload {
     received: Option<Rc<Cell<u64>>>,
     /// In HTTP/1.1 the connection has the deadline.
     stall: Option<Stall>,
+}
+
+/// What a client sends after the head of a request.
+pub(crate) enum Incoming {
+    Http1(body::Incoming),
+    Http2(h2::Incoming),
 }
 
 /// How long a stream of HTTP/2 may bring nothing while its answer has not begun.
@@ -70,7 +77,7 @@ impl Upload {
         if self.is_over {
             return Poll::Ready(None);
         }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        match self.incoming.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 if let Some(received) = &self.received {
@@ -81,7 +88,7 @@ impl Upload {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Trouble::Request))),
+            Poll::Ready(Some(Err(trouble))) => Poll::Ready(Some(Err(trouble))),
             Poll::Ready(None) => {
                 self.is_over = true;
                 Poll::Ready(None)
@@ -90,6 +97,35 @@ impl Upload {
                 Some(stall) => stall.poll_passed(cx).map(|()| Some(Err(Trouble::Slow))),
                 None => Poll::Pending,
             },
+        }
+    }
+}
+
+// === impl Incoming ===
+
+impl Incoming {
+    /// Whether nothing more will come.
+    pub(crate) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(incoming) => incoming.is_end_stream(),
+            Self::Http2(incoming) => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(incoming) => incoming.size_hint(),
+            Self::Http2(incoming) => incoming.size_hint(),
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Trouble>>> {
+        match self {
+            Self::Http1(incoming) => {
+                let frame = Pin::new(incoming).poll_frame(cx);
+                frame.map(|frame| frame.map(|frame| frame.map_err(|_| Trouble::Request)))
+            }
+            Self::Http2(incoming) => incoming.poll_frame(cx),
         }
     }
 }

@@ -34,11 +34,8 @@ impl Asker {
         let mut record = |share| if rng.random_bool(share) { Recorded::Yes } else { Recorded::No };
         let trace = trace_sample.map(|share| record(share.get()));
         let peer = client.address.ip();
-        // HTTP/2 names the host in the target.
-        let authority = parts.uri.authority().filter(|_| parts.version == hyper::Version::HTTP_2);
-        let authority = authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
         Self {
-            host: authority.or_else(|| parts.headers.get(header::HOST).cloned()),
+            host: parts.headers.get(header::HOST).cloned(),
             rewritten_host: None,
             address: forward::client_address(&parts.headers, peer, trusted_hops),
             peer,

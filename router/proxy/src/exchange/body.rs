@@ -141,7 +141,7 @@ impl Body {
         match passing.poll_frame(cx) {
             Poll::Ready(Some(Err(Broken(failure)))) => {
                 busy.line.fails(failure.reason());
-                if !passing.may_trail() || busy.stream.is_none() {
+                if !passing.may_trail() || !busy.takes_trailers() {
                     return Poll::Ready(Some(Err(Broken(failure))));
                 }
                 // A client of gRPC reads the reason where it reads any other.
@@ -167,13 +167,6 @@ impl hyper::body::Body for Body {
         }
         if matches!(polled, Poll::Ready(None)) || self.is_end_stream() {
             self.busy.line.is_whole();
-        }
-        if let Some(stream) = &self.busy.stream {
-            // Whoever asks for more has sent what it got.
-            match &polled {
-                Poll::Ready(Some(Ok(_))) => stream.gave(),
-                _ => stream.took(),
-            }
         }
         polled
     }

@@ -19,4 +19,4 @@ pub(crate) use body::Body;
 pub(crate) use forward::is_hop_by_hop;
 pub(crate) use line::Line;
 pub(crate) use record::Record;
-pub(crate) use run::{handle, handle_simple};
+pub(crate) use run::{handle, handle_simple, handle_stream};

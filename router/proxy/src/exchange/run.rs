@@ -10,7 +10,7 @@ use super::{
     record::{Attempt, Record},
 };
 use crate::{
-    downstream::{Busy, Client, Refusal, Tunnel, Upload},
+    downstream::{Busy, Client, Incoming, Refusal, StreamBody, Tunnel, Upload},
     lifecycle::Phase,
     routes::{self, Pending},
     timers::Timer,
@@ -19,8 +19,7 @@ use crate::{
 };
 use bytes::Bytes;
 use hyper::{
-    Request, Response, StatusCode, Version,
-    body::{Body as _, Incoming},
+    Request, Response, StatusCode, Version, body,
     header::{self, HeaderValue},
     http::request,
 };
@@ -58,11 +57,11 @@ const ATTEMPTS_MAX: usize = 4;
 /// Answers one request. It never fails: whatever happens becomes a response.
 pub(crate) async fn handle(
     client: Rc<Client>,
-    request: Request<Incoming>,
+    request: Request<body::Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
     let version = parts.version;
-    let response = respond(&client, parts, Some(body)).await;
+    let response = respond(&client, parts, Some(Incoming::Http1(body))).await;
     Ok(finished(&client, response, version))
 }
 
@@ -70,6 +69,16 @@ pub(crate) async fn handle(
 pub(crate) async fn handle_simple(client: Rc<Client>, parts: request::Parts) -> Response<Body> {
     let response = respond(&client, parts, None).await;
     finished(&client, response, Version::HTTP_11)
+}
+
+/// Answers one request of HTTP/2.
+pub(crate) async fn handle_stream(
+    client: Rc<Client>,
+    parts: request::Parts,
+    body: Option<StreamBody>,
+) -> Response<Body> {
+    let response = respond(&client, parts, body.map(Incoming::Http2)).await;
+    finished(&client, response, Version::HTTP_2)
 }
 
 fn finished(client: &Client, mut response: Response<Body>, version: Version) -> Response<Body> {

@@ -87,7 +87,7 @@ const WHOLE_HEADS: [(&str, Fields, Outcome); 18] = [
     (
         "path in authority",
         &[(":method", "GET"), (":scheme", "http"), (":authority", "a/b"), (":path", "/")],
-        MALFORMED,
+        Status(400),
     ),
     (
         "line end in authority",

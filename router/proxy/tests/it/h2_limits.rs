@@ -200,8 +200,8 @@ async fn what_breaks_the_rules_of_windows_and_sizes_ends_the_connection() {
 
     let mut wire = Wire::connect(router.address).await;
     wire.send(HEADERS, END_HEADERS, 1, &block(&POST)).await;
-    // More than the windows, which are never opened, as nobody takes the body.
-    for _ in 0..200 {
+    // More than the windows and the buffers of the system, as nobody takes the body.
+    for _ in 0..2_000 {
         if wire.try_send(DATA, 0, 1, &[0; 16 * 1024]).await.is_err() {
             break;
         }

@@ -25,6 +25,8 @@ mod h2_limits;
 #[cfg(test)]
 mod h2_origin;
 #[cfg(test)]
+mod h2_streams;
+#[cfg(test)]
 mod h2_upstream;
 #[cfg(test)]
 mod hygiene;

@@ -195,10 +195,10 @@ fn status(block: &[u8]) -> u16 {
     let at = block.iter().position(|byte| byte & 0xE0 != 0x20).unwrap();
     match block[at..] {
         [first @ 0x88..=0x8E, ..] => [200, 204, 206, 304, 400, 404, 500][usize::from(first - 0x88)],
-        [0x48, length, ref rest @ ..] if length & 0x80 == 0 => {
+        [0x08 | 0x48, length, ref rest @ ..] if length & 0x80 == 0 => {
             std::str::from_utf8(&rest[..usize::from(length)]).unwrap().parse().unwrap()
         }
-        [0x48, length, ref rest @ ..] => huffman_digits(&rest[..usize::from(length & 0x7F)]),
+        [0x08 | 0x48, length, ref rest @ ..] => huffman_digits(&rest[..usize::from(length & 0x7F)]),
         ref other => panic!("no status: {other:02x?}"),
     }
 }

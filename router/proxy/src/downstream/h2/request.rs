@@ -1,8 +1,126 @@
+use super::hpack::Field;
 use crate::downstream::gate::{self, Refusal};
-use hyper::{Method, StatusCode, header, http::request};
+use bytes::Bytes;
+use hyper::{
+    HeaderMap, Method, Request, StatusCode, Uri, Version,
+    header::{self, HeaderValue},
+    http::request,
+};
 
-/// What h2 lets through and a backend could read differently (RFC 9113 §8.3). h2 itself resets streams whose fields
-/// are malformed, concern the connection, or lack a pseudo header, and those whose length is not the stated one.
+/// The fields of a header block, as they come.
+#[derive(Default)]
+pub(super) struct Fields {
+    method: Option<Method>,
+    has_scheme: bool,
+    authority: Option<HeaderValue>,
+    path: Option<Bytes>,
+    lines: HeaderMap,
+    /// As RFC 9113 §10.5.1 counts it.
+    size: usize,
+    is_malformed: bool,
+}
+
+/// Why a header block is no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// Larger than the limit: the client is told so.
+    TooLarge,
+    /// RFC 9113 §8.1.1.
+    Malformed,
+}
+
+/// Usual requests have fewer lines.
+const LINES_USUAL: usize = 12;
+
+// === impl Fields ===
+
+impl Fields {
+    pub(super) fn add(&mut self, field: &Field, size: usize) {
+        self.size += size;
+        if self.size > gate::HEAD_BYTES_MAX {
+            return;
+        }
+        // What is said about the request comes before its lines, each of it once.
+        let is_repeated = match field {
+            Field::Method(method) => self.method.replace(method.clone()).is_some(),
+            Field::Scheme => std::mem::replace(&mut self.has_scheme, true),
+            Field::Authority(host) => self.authority.replace(host.clone()).is_some(),
+            Field::Path(path) => self.path.replace(path.clone()).is_some(),
+            Field::Line(name, value) => {
+                self.is_malformed |= concerns_connection(name.as_str(), value);
+                if self.lines.is_empty() {
+                    self.lines.reserve(LINES_USUAL);
+                }
+                self.lines.append(name, value.clone());
+                return;
+            }
+            Field::Malformed => true,
+        };
+        self.is_malformed |= is_repeated || !self.lines.is_empty();
+    }
+
+    /// The request that the fields are the head of, and the length of its body where it is stated.
+    pub(super) fn request(self) -> Result<(request::Parts, Option<u64>), Unfit> {
+        if self.size > gate::HEAD_BYTES_MAX {
+            Err(Unfit::TooLarge)
+        } else {
+            self.parts().ok_or(Unfit::Malformed)
+        }
+    }
+
+    /// What came after a body; `None` when it is malformed.
+    pub(super) fn trailers(self) -> Option<HeaderMap> {
+        let is_plain = self.method.is_none() && !self.has_scheme && self.authority.is_none();
+        let is_good = is_plain && self.path.is_none() && !self.is_malformed;
+        (is_good && self.size <= gate::HEAD_BYTES_MAX).then_some(self.lines)
+    }
+
+    fn parts(self) -> Option<(request::Parts, Option<u64>)> {
+        let Self { method, has_scheme, authority, path, lines, is_malformed, .. } = self;
+        let method = method.filter(|_| !is_malformed)?;
+        let (mut parts, ()) = Request::new(()).into_parts();
+        if method == Method::CONNECT {
+            // It has an authority and nothing else (RFC 9113 §8.5).
+            authority.as_ref().filter(|_| !has_scheme && path.is_none())?;
+        } else {
+            let path = path.filter(|path| has_scheme && (path.starts_with(b"/") || &path[..] == b"*"))?;
+            parts.uri = Uri::from_maybe_shared(path).ok()?;
+        }
+        parts.method = method;
+        parts.version = Version::HTTP_2;
+        parts.headers = lines;
+        if let Some(authority) = authority {
+            name_host(&mut parts.headers, authority);
+        }
+        let length = match parts.headers.get(header::CONTENT_LENGTH) {
+            Some(length) => Some(gate::length(length.as_bytes()).ok()?),
+            None => None,
+        };
+        Some((parts, length))
+    }
+}
+
+/// The host is where HTTP/1.1 has it. Where two are named that disagree, both are kept, and [`check`] refuses them.
+fn name_host(headers: &mut HeaderMap, authority: HeaderValue) {
+    let agrees = |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(authority.as_bytes());
+    let is_same = headers.get_all(header::HOST).iter().all(agrees);
+    if is_same && headers.get_all(header::HOST).iter().nth(1).is_none() {
+        headers.insert(header::HOST, authority);
+    } else {
+        headers.append(header::HOST, authority);
+    }
+}
+
+/// RFC 9113 §8.2.2.
+fn concerns_connection(name: &str, value: &HeaderValue) -> bool {
+    match name {
+        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => true,
+        "te" => value != "trailers",
+        _ => false,
+    }
+}
+
+/// What HTTP/2 allows and a backend could read differently (RFC 9113 §8.3).
 pub(in crate::downstream) fn check(parts: &request::Parts) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
         return Err(Refusal {
@@ -11,12 +129,9 @@ pub(in crate::downstream) fn check(parts: &request::Parts) -> Result<(), Refusal
         });
     }
     let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let (host, other) = (hosts.next().map(header::HeaderValue::as_bytes), hosts.next());
-    let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
-    let named = authority.or(host).filter(|named| other.is_none() && gate::is_authority(named));
-    let named = named.ok_or(Refusal::bad("exactly one valid :authority or Host is needed"))?;
-    if host.is_some_and(|host| !host.eq_ignore_ascii_case(named)) {
-        return Err(Refusal::bad(":authority and Host disagree"));
+    let host = hosts.next().filter(|host| gate::is_authority(host.as_bytes()));
+    if host.is_none() || hosts.next().is_some() {
+        return Err(Refusal::bad("exactly one valid :authority or Host is needed, and they must agree"));
     }
     let path = parts.uri.path();
     if !(path.starts_with('/') || path == "*" && parts.method == Method::OPTIONS) {
@@ -28,35 +143,96 @@ pub(in crate::downstream) fn check(parts: &request::Parts) -> Result<(), Refusal
             why: "the target of the request is too long",
         });
     }
-    // Browsers send a line for each cookie; the backend gets one.
-    let cookies = parts.headers.get_all(header::COOKIE).iter().count();
-    if parts.headers.len() - cookies >= gate::LINES_MAX {
-        return Err(Refusal {
-            status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            why: "the head of the request is too large",
-        });
-    }
     check_fields(parts)
 }
 
 fn check_fields(parts: &request::Parts) -> Result<(), Refusal> {
     let mut lengths = parts.headers.get_all(header::CONTENT_LENGTH).iter();
-    let (length, other) = (lengths.next(), lengths.next());
-    if other.is_some() || length.is_some_and(|length| gate::length(length.as_bytes()).is_err()) {
+    if lengths.nth(1).is_some() {
         return Err(Refusal::bad("Content-Length must be one number"));
     }
+    let mut lines = 0;
     for (name, value) in &parts.headers {
         match name.as_str() {
+            // Browsers send a line for each cookie; the backend gets one.
+            "cookie" => {}
             "content_length" | "transfer_encoding" => return Err(gate::MALFORMED_LINE),
             "expect" if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
                 return Err(gate::EXPECTATION);
             }
-            _ => {}
+            _ => lines += 1,
         }
         // RFC 9113 §8.2.1; NUL, CR and LF are no part of a value anyway.
         if value.as_bytes().trim_ascii().len() != value.len() {
             return Err(Refusal::bad("a field value begins or ends with white space"));
         }
     }
+    // The host is named apart from the lines.
+    if lines > gate::LINES_MAX {
+        return Err(Refusal {
+            status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            why: "the head of the request is too large",
+        });
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::hpack::{Decoder, put},
+        *,
+    };
+    use hyper::header::HeaderName;
+
+    /// `GET / HTTP/1.1` with these lines, of which `:authority` is one.
+    fn request(lines: &[(&'static str, &str)]) -> Result<(request::Parts, Option<u64>), Unfit> {
+        let mut block = vec![0x82, 0x86, 0x84];
+        for (name, value) in lines {
+            if *name == ":authority" {
+                block.extend([0x01, u8::try_from(value.len()).unwrap()]);
+                block.extend(value.as_bytes());
+            } else {
+                put(&mut block, &HeaderName::from_static(name), value.as_bytes());
+            }
+        }
+        let mut fields = Fields::default();
+        Decoder::new(0).decode(&block, |field, size| fields.add(field, size)).unwrap();
+        fields.request()
+    }
+
+    #[test]
+    fn the_host_is_where_http_1_has_it() {
+        let (parts, length) = request(&[(":authority", "a:80"), ("x", "1"), ("x", "2")]).unwrap();
+        assert_eq!((parts.method.as_str(), parts.uri.path(), length), ("GET", "/", None));
+        assert_eq!(parts.headers[header::HOST], "a:80");
+        assert_eq!(parts.headers.get_all("x").iter().count(), 2);
+        assert!(check(&parts).is_ok());
+        let (parts, length) = request(&[("host", "a"), ("content-length", "5")]).unwrap();
+        assert_eq!((check(&parts).is_ok(), length), (true, Some(5)));
+    }
+
+    #[test]
+    fn hosts_that_disagree_go_nowhere() {
+        for lines in [
+            &[(":authority", "a"), ("host", "b")][..],
+            &[(":authority", "a"), ("host", "a"), ("host", "a")],
+            &[],
+        ] {
+            let (parts, _) = request(lines).unwrap();
+            assert!(check(&parts).is_err(), "{lines:?}");
+        }
+        let (parts, _) = request(&[(":authority", "a"), ("host", "A")]).unwrap();
+        assert!(check(&parts).is_ok());
+    }
+
+    #[test]
+    fn what_concerns_a_connection_or_is_too_large_is_no_request() {
+        for line in [("connection", "close"), ("te", "gzip"), ("upgrade", "h2c"), ("content-length", "+1")] {
+            assert_eq!(request(&[(":authority", "a"), line]).err(), Some(Unfit::Malformed), "{line:?}");
+        }
+        let long = "y".repeat(gate::HEAD_BYTES_MAX);
+        assert_eq!(request(&[(":authority", "a"), ("x", &long)]).err(), Some(Unfit::TooLarge));
+        assert!(request(&[(":authority", "a"), ("te", "trailers")]).is_ok());
+    }
 }
