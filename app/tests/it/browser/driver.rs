@@ -30,7 +30,7 @@ dir=$(mktemp -d /tmp/blog-chromium.XXXXXX)
 HOME=$dir XDG_CONFIG_HOME=$dir XDG_CACHE_HOME=$dir chromedriver --port=0 >"$dir/log" 2>&1 &
 pid=$!
 trap 'kill $pid 2>/dev/null; wait $pid 2>/dev/null; rm -rf "$dir"' EXIT
-for _ in $(seq 100); do grep -q 'on port' "$dir/log" && break; sleep 0.1; done
+for _ in $(seq 300); do grep -q 'on port' "$dir/log" && break; sleep 0.1; done
 echo "$dir $(sed -n 's/.*on port \([0-9]*\)\..*/\1/p' "$dir/log")"
 read -r _ || true
 "#;
