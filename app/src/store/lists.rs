@@ -261,29 +261,30 @@ impl Store {
         Ok(rows)
     }
 
-    /// Tags that have public posts, most used first.
+    /// Tags that have public posts, most used first; counted in an index alone.
     ///
     /// # Errors
     /// When the database is away.
     pub async fn tags(&self, now: i64) -> Result<Vec<Term>, StoreError> {
         Ok(fetch_all!(
             self,
-            "SELECT t.id, t.slug, t.name, COUNT(*) AS posts FROM tags t JOIN post_tags pt ON pt.tag_id = t.id \
-             WHERE pt.published_at <= $1 GROUP BY t.id, t.slug, t.name ORDER BY posts DESC, t.name",
+            "SELECT t.id, t.slug, t.name, n.posts FROM tags t JOIN (SELECT tag_id, COUNT(*) AS posts FROM post_tags \
+             WHERE published_at <= $1 GROUP BY tag_id) n ON n.tag_id = t.id ORDER BY n.posts DESC, t.name",
             now
         )?)
     }
 
-    /// Categories that have public posts, most used first.
+    /// Categories that have public posts, most used first; counted in an index alone.
     ///
     /// # Errors
     /// When the database is away.
     pub async fn categories(&self, now: i64) -> Result<Vec<Term>, StoreError> {
         Ok(fetch_all!(
             self,
-            "SELECT c.id, c.slug, c.name, COUNT(*) AS posts FROM categories c JOIN posts p ON p.category_id = c.id \
-             WHERE p.status = 'published' AND p.kind = 'post' AND p.published_at <= $1 \
-             GROUP BY c.id, c.slug, c.name ORDER BY posts DESC, c.name",
+            "SELECT c.id, c.slug, c.name, n.posts FROM categories c JOIN (SELECT category_id, COUNT(*) AS posts \
+             FROM posts WHERE status = 'published' AND kind = 'post' AND published_at <= $1 \
+             AND category_id IS NOT NULL GROUP BY category_id) n ON n.category_id = c.id \
+             ORDER BY n.posts DESC, c.name",
             now
         )?)
     }
@@ -336,14 +337,16 @@ impl Store {
         )?)
     }
 
-    /// When the next scheduled post becomes public.
+    /// When the next scheduled post or page becomes public; each kind has an index of its own.
     ///
     /// # Errors
     /// When the database is away.
     pub async fn next_publication(&self, now: i64) -> Result<Option<i64>, StoreError> {
         let row: Option<(Option<i64>,)> = fetch_optional!(
             self,
-            "SELECT MIN(published_at) FROM posts WHERE status = 'published' AND published_at > $1",
+            "SELECT MIN(at) FROM (SELECT MIN(published_at) AS at FROM posts WHERE status = 'published' \
+             AND kind = 'post' AND published_at > $1 UNION ALL SELECT MIN(published_at) FROM posts \
+             WHERE status = 'published' AND kind = 'page' AND published_at > $1) kinds",
             now
         )?;
         Ok(row.and_then(|(at,)| at))

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use blog::store::DatabaseUrl;
 use sqlx::Connection as _;
@@ -22,7 +23,7 @@ $as "$1/initdb" -D "$dir/data" -A trust -U blog --no-sync -E UTF8 --locale=C >"$
 start() {
   $as "$1/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c autovacuum=off -c max_connections=200 >>"$dir/log" 2>&1 &
   pid=$!
-  for _ in $(seq 100); do [ -S "$dir/.s.PGSQL.5432" ] && break; sleep 0.1; done
+  for _ in $(seq 300); do [ -S "$dir/.s.PGSQL.5432" ] && break; sleep 0.1; done
 }
 stop() { kill -INT $pid 2>/dev/null; wait $pid 2>/dev/null || true; }
 trap 'stop; rm -rf "$dir"' EXIT
@@ -97,9 +98,22 @@ pub(crate) async fn database() -> Option<DatabaseUrl> {
     tell_if_missing(server.is_some());
     let server = server.as_ref()?;
     let name = format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-    let mut admin = sqlx::PgConnection::connect(&server.text_url("postgres")).await.unwrap();
+    let mut admin = administrator(&server.text_url("postgres")).await;
     sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await.unwrap();
     Some(server.url(&name))
+}
+
+/// A connection to a server whose socket may be there before it answers.
+async fn administrator(url: &str) -> sqlx::PgConnection {
+    for _ in 0..300 {
+        match sqlx::PgConnection::connect(url).await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("57P03") => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            answer => return answer.unwrap(),
+        }
+    }
+    panic!("PostgreSQL goes on starting")
 }
 
 fn start() -> Option<Server> {
