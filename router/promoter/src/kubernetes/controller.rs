@@ -22,6 +22,7 @@ use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::events::{Event, EventType, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt as _};
 use release::{EventReason, Hold, HoldReason};
@@ -41,6 +42,9 @@ const SOON: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_millis(300);
 /// How long a router may take to answer.
 const ROUTER_TIMEOUT: Duration = Duration::from_secs(1);
+/// The pause after a watch broke. All watches share it: with pauses that grow up to a minute, as is usual, an API server
+/// that was away for some seconds left the promoter deaf for minutes, since each watch breaks once or twice.
+const WATCH_AGAIN: Duration = Duration::from_millis(300);
 /// The longest pause between two looks; watches tell of most changes at once.
 const RESYNC: Duration = Duration::from_secs(300);
 
@@ -98,6 +102,7 @@ pub(super) async fn run(
             move |object| of_pod(object.namespace(), object.name_any()),
         )
         .reconcile_all_on(answered)
+        .trigger_backoff(Steady)
         .run(reconcile, |object, error, context| on_error(&object, error, &context), context)
         .for_each(|done| async {
             // What a look itself says was logged where it happened.
@@ -106,6 +111,21 @@ pub(super) async fn run(
             }
         })
         .await;
+}
+
+/// Always the same pause.
+struct Steady;
+
+impl Iterator for Steady {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(WATCH_AGAIN)
+    }
+}
+
+impl Backoff for Steady {
+    fn reset(&mut self) {}
 }
 
 /// Drift of what shares requests out. HTTPRoutes can be watched only where the Gateway API is installed; where that
