@@ -25,6 +25,6 @@ pub(super) async fn run(url: &DatabaseUrl, pictures: &PicturesArgs) -> anyhow::R
         print_line(&finding.to_string());
     }
     let bad = findings.iter().filter(|finding| finding.severity > Severity::Fine).count();
-    ensure!(bad == 0, "{bad} findings");
+    ensure!(bad == 0, "to be looked at: {bad} of {}", findings.len());
     Ok(())
 }

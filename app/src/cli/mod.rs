@@ -31,10 +31,23 @@ pub async fn run(args: Args) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes; many say their cause themselves, and none is told twice.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.contains(&cause) {
+            told
+        } else if told.is_empty() {
+            cause
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
 }
 
 async fn migrate(url: &DatabaseUrl) -> anyhow::Result<()> {
@@ -64,4 +77,17 @@ fn observe(json: bool) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     if json { builder.json().init() } else { builder.with_target(false).init() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        let refused = std::io::Error::other("connection refused");
+        let said =
+            anyhow::anyhow!(refused).context("no database: connection refused").context("can't migrate");
+        assert_eq!(told(&said), "can't migrate: no database: connection refused");
+    }
 }

@@ -6,7 +6,7 @@ use super::schema::SchemaError;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database can't be reached or used now; the same call may succeed later.
-    #[error("the database is not available: {0}")]
+    #[error("the database is not available: {0}; is its server running, and does the database URL name it?")]
     Unavailable(#[source] sqlx::Error),
     /// A row with the same unique name exists.
     #[error("{0} exists already")]

@@ -52,7 +52,7 @@ async fn a_check_names_a_lost_picture_and_a_text_that_leads_nowhere_and_ends_wit
     };
     assert!(line(&lost).starts_with("warning") && line(&lost).contains("--pictures"), "{text}");
     assert!(line("Broken").contains("/posts/nowhere leads nowhere"), "{text}");
-    assert!(text.contains("2 findings"), "{text}");
+    assert!(text.contains("2 of "), "{text}");
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! The control plane of gradual releases.
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use promoter::kubernetes::{KubernetesArgs, crd_yaml};
 use promoter::local::{LocalArgs, StartError};
@@ -51,7 +50,8 @@ fn main() -> ExitCode {
     match run(command) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            tracing::error!("{error:#}");
+            // The errors of this crate say the whole cause themselves.
+            tracing::error!("{error}");
             let usage = matches!(error.downcast_ref(), Some(StartError::Config(_)))
                 || error.is::<ReplayError>()
                 || error.is::<FileError>();
@@ -62,7 +62,8 @@ fn main() -> ExitCode {
 
 /// The exit status.
 fn run(command: Command) -> anyhow::Result<u8> {
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| anyhow::anyhow!("cannot start the runtime: {error}"))?;
     match command {
         Command::Local(args) => runtime.block_on(args.run())?,
         Command::Kubernetes(args) => runtime.block_on(args.run())?,
