@@ -1,7 +1,7 @@
 //! The log of the process, whose filter can be changed while it runs.
 
 use std::{
-    io,
+    io::{self, IsTerminal as _},
     sync::{Mutex, OnceLock, PoisonError},
 };
 use tracing_subscriber::{
@@ -37,7 +37,7 @@ static FILTER: OnceLock<(reload::Handle<EnvFilter, Registry>, Mutex<String>)> = 
 /// The filter can't be read, or there is a log already.
 pub fn start(filter: &str, format: LogFormat) -> Result<(), LogError> {
     let (layer, handle) = reload::Layer::new(parse(filter)?);
-    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let lines = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),
