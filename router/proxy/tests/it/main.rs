@@ -7,6 +7,8 @@ mod admin;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod endpoints;

@@ -20,14 +20,14 @@ use tokio_rustls::{
 };
 
 /// A certificate and its key in files, and what a client trusts.
-struct Files {
+pub(crate) struct Files {
     folder: tempfile::TempDir,
 }
 
 // === impl Files ===
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
@@ -36,7 +36,7 @@ impl Files {
     }
 
     /// Writes another certificate for `localhost`, and returns it.
-    fn renew(&self) -> CertificateDer<'static> {
+    pub(crate) fn renew(&self) -> CertificateDer<'static> {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         self.write("tls.crt", &cert.pem());
@@ -56,7 +56,7 @@ impl Files {
         ]
     }
 
-    async fn router(&self, yaml: &str, more: &[&str]) -> Router {
+    pub(crate) async fn router(&self, yaml: &str, more: &[&str]) -> Router {
         let flags = self.flags();
         let flags: Vec<_> = flags.iter().map(String::as_str).chain(more.iter().copied()).collect();
         router_with(yaml, &flags).await
