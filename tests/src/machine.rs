@@ -295,6 +295,8 @@ deployment:
 routers:
   routesFile: routes.yaml
   admins: ["http://127.0.0.1:{a}", "http://127.0.0.1:{b}"]
+  timeouts: {{request: 20s}}
+  backends: {{maxRequests: 500, queue: {{maxRequests: 100}}, slowStart: 1s}}
 stateFile: state.json
 logs: logs
 api: 127.0.0.1:{api}

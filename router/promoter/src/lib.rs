@@ -7,6 +7,7 @@ pub mod evidence;
 pub mod gates;
 pub mod http;
 pub mod kubernetes;
+pub mod limits;
 pub mod local;
 pub mod metrics;
 pub mod notify;

@@ -18,7 +18,7 @@ mod state;
 mod template;
 
 pub use config::{
-    Config, Deployment, EvidenceSource, Overrides, Ports, Probe, RestartBackoff, Routers, Sticky, Timeouts,
+    Config, Deployment, EvidenceSource, Overrides, Ports, Probe, RestartBackoff, Routers, Sticky,
 };
 pub use run::{LocalArgs, StartError};
 pub use state::StateError;

@@ -2,10 +2,11 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// The side of a release that a backend belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Track {
     /// The version that is known to work.
+    #[default]
     Stable,
     /// The version that is being judged.
     Canary,

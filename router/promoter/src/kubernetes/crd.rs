@@ -133,6 +133,10 @@ fn refine_route(fields: &mut Value) {
     fields["parentRefs"]["items"]["required"] = json!(["name"]);
     merge(&mut fields["hostnames"], json!({"maxItems": 16}));
     let text = json!({"minLength": 1, "maxLength": 256});
+    let backends = &mut fields["backends"]["properties"];
+    backends["queue"]["required"] = json!(["maxRequests"]);
+    backends["health"]["required"] = json!(["path"]);
+    merge(&mut backends["health"]["properties"]["path"], json!({"pattern": "^/", "maxLength": 1024}));
     for (field, names) in [("sticky", ["header", "cookie"]), ("override", ["header", "cookie"])] {
         for name in names {
             merge(&mut fields[field]["properties"][name], text.clone());

@@ -21,6 +21,7 @@ const CANARY_SERVICE: &str = "huidu.dev/canary";
 /// The annotations by which the router knows how a request chooses its track.
 const STICKY: &str = "huidu.dev/sticky";
 const OVERRIDE: &str = "huidu.dev/override";
+const BACKENDS: &str = "huidu.dev/backends";
 /// The `pod-template-hash` of no pod: for a track without replicas.
 pub(super) const NOBODY: &str = "none";
 
@@ -171,15 +172,10 @@ impl Shape {
     pub(super) fn http_route(&self, weight: Weight) -> Value {
         let canary = self.service_of(Track::Canary);
         let mut annotations = Map::from_iter([(CANARY_SERVICE.to_owned(), json!(canary))]);
-        // The router reads JSON here; what cannot be written as JSON does not exist.
-        if let Some(text) =
-            self.settings.sticky.as_ref().and_then(|sticky| serde_json::to_string(sticky).ok())
+        let RouteSettings { sticky, overrides, backends, timeouts, hostnames, .. } = &self.settings;
+        for (name, text) in [(STICKY, text(sticky)), (OVERRIDE, text(overrides)), (BACKENDS, text(backends))]
         {
-            annotations.insert(STICKY.to_owned(), json!(text));
-        }
-        if let Some(text) = self.settings.overrides.as_ref().and_then(|over| serde_json::to_string(over).ok())
-        {
-            annotations.insert(OVERRIDE.to_owned(), json!(text));
+            annotations.extend(text.map(|text| (name.to_owned(), text)));
         }
         let part = u32::from(weight.basis_points());
         let whole = u32::from(Weight::BASIS_POINTS);
@@ -191,8 +187,11 @@ impl Shape {
                 "backendRefs": [backend(self.service_of(Track::Stable), whole - part), backend(canary, part)],
             }],
         });
-        if !self.settings.hostnames.is_empty() {
-            spec["hostnames"] = json!(self.settings.hostnames);
+        if !hostnames.is_empty() {
+            spec["hostnames"] = json!(hostnames);
+        }
+        if let Some(timeouts) = timeouts {
+            spec["rules"][0]["timeouts"] = json!(timeouts);
         }
         json!({
             "apiVersion": HttpRoute::api_version(&()),
@@ -216,6 +215,11 @@ impl Shape {
             "ownerReferences": [self.owner],
         })
     }
+}
+
+/// The router reads JSON in annotations; what cannot be written as JSON does not exist.
+fn text<T: Serialize>(setting: &Option<T>) -> Option<Value> {
+    setting.as_ref().and_then(|setting| serde_json::to_string(setting).ok()).map(Value::String)
 }
 
 /// A reference with what the API server would fill in, so that it compares with what it shows.
@@ -243,6 +247,7 @@ pub(super) fn is_as_wanted(live: &impl Serialize, wanted: &Value) -> bool {
         && ours(&live) == ours(wanted)
         && same("/spec/selector")
         && same("/spec/hostnames")
+        && same("/spec/rules/0/timeouts")
 }
 
 fn covers(live: &Value, wanted: &Value) -> bool {

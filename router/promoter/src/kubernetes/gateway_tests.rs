@@ -46,6 +46,25 @@ fn how_a_request_chooses_its_track_goes_to_the_router_as_json() {
 }
 
 #[test]
+fn limits_go_to_the_router_as_the_gateway_api_has_them_or_as_json() {
+    let mut shape = shape();
+    shape.settings = serde_json::from_value(json!({
+        "timeouts": {"request": "10s"},
+        "backends": {"maxRequests": 50, "queue": {"maxRequests": 9}, "slowStart": "30s", "health": {"path": "/healthz"}},
+    }))
+    .unwrap();
+    let route = shape.http_route(weight(0));
+    assert_eq!(route["spec"]["rules"][0]["timeouts"], json!({"request": "10s"}));
+    assert_eq!(
+        route["metadata"]["annotations"]["huidu.dev/backends"],
+        r#"{"maxRequests":50,"queue":{"maxRequests":9},"slowStart":"30s","health":{"path":"/healthz"}}"#
+    );
+    let wrong = json!({"backends": {"health": {"path": "healthz"}}});
+    let error = serde_json::from_value::<RouteSettings>(wrong).unwrap_err();
+    assert!(error.to_string().contains("begin it with `/`"), "{error}");
+}
+
+#[test]
 fn a_track_is_pinned_by_the_hash_of_its_pods() {
     let revision = Revision::new("a1");
     let service = shape().service(Track::Canary, Some(&revision), "6d4cf56db6");
@@ -59,7 +78,7 @@ fn a_track_is_pinned_by_the_hash_of_its_pods() {
 fn what_the_api_server_fills_in_is_no_difference() {
     let wanted = shape().http_route(weight(500));
     let mut live = wanted.clone();
-    live["spec"]["rules"][0]["timeouts"] = json!({"request": "10s"});
+    live["spec"]["rules"][0]["backendRefs"][0]["filters"] = json!([]);
     live["metadata"]["annotations"]["kubectl.kubernetes.io/x"] = json!("y");
     assert!(is_as_wanted(&live, &wanted));
 }
@@ -71,6 +90,7 @@ fn what_somebody_changed_is_a_difference() {
         ("/spec/rules/0/backendRefs/1/weight", json!(9000)),
         ("/spec/parentRefs", json!([])),
         ("/spec/hostnames", json!(["elsewhere.example"])),
+        ("/spec/rules/0/timeouts", json!({"request": "1s"})),
         ("/metadata/annotations", json!({})),
         ("/metadata/annotations/huidu.dev~1sticky", json!("{}")),
         ("/metadata/labels", json!({})),

@@ -1,5 +1,6 @@
 //! What a Canary says beside how its releases go: where requests come from, and who says that a weight is in force.
 
+use crate::limits::{Backends, Timeouts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,12 @@ pub(super) struct RouteSettings {
     /// Where a request says `always` or `never` to choose its track itself. Only Huidu's router knows it.
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     pub(super) overrides: Option<Overrides>,
+    /// How long an answer may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) timeouts: Option<Timeouts>,
+    /// What holds for each pod of both versions. Only Huidu's router knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) backends: Option<Backends>,
     /// Who says that a weight is in force. `Routers` (the default): each pod of Huidu's router, asked for the
     /// generation, the endpoints and the requests in flight. `ParentStatus`: the HTTPRoute's
     /// `status.parents[].conditions[].observedGeneration`, for other implementations of the Gateway API.

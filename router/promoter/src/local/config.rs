@@ -2,6 +2,7 @@
 
 use super::template::Template;
 use crate::evidence::{LATENCY_BOUNDS, PrometheusSource, bucket_of};
+use crate::limits::{Backends, Timeouts};
 use crate::routers::Admin;
 use crate::yaml::{self, FileError};
 use release::{Duration, Mode, Spec};
@@ -114,6 +115,9 @@ pub struct Routers {
     /// How long an answer may take.
     #[serde(default)]
     pub timeouts: Option<Timeouts>,
+    /// What holds for each replica.
+    #[serde(default)]
+    pub backends: Backends,
 }
 
 /// What a client is known by.
@@ -138,18 +142,6 @@ pub struct Overrides {
     /// This cookie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cookie: Option<String>,
-}
-
-/// How long an answer may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Timeouts {
-    /// All attempts together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Duration>,
-    /// One attempt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backend_request: Option<Duration>,
 }
 
 /// Where the counts come from.

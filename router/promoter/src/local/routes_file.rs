@@ -1,7 +1,8 @@
 //! The file that the routers read.
 
-use super::config::{Overrides, Routers, Sticky, Timeouts};
+use super::config::{Overrides, Routers, Sticky};
 use super::files::{self, Readers};
+use crate::limits::{Backends, Timeouts};
 use release::Route;
 use serde::{Deserialize, Serialize};
 use split::Track;
@@ -63,6 +64,8 @@ struct Backend {
     track: Track,
     weight: u32,
     endpoints: Vec<SocketAddr>,
+    #[serde(flatten)]
+    limits: Backends,
 }
 
 // === impl RoutesFile ===
@@ -151,6 +154,7 @@ fn document(name: &str, routers: &Routers, route: &Route, endpoints: &Endpoints)
         track,
         weight: u32::from(weight),
         endpoints: endpoints.to_vec(),
+        limits: routers.backends.clone(),
     };
     let mut backends = vec![backend(Track::Stable, route.weight.rest().basis_points(), &endpoints.stable)];
     if route.canary.is_some() {

@@ -67,7 +67,8 @@ pub struct Origin {
 pub struct BackendSpec {
     /// Unique within the route.
     pub name: String,
-    /// The track that it serves.
+    /// The track that it serves; stable where it is not stated.
+    #[serde(default)]
     pub track: Track,
     /// The share is this weight over the sum of all weights of the route.
     #[serde(default)]

@@ -1,5 +1,5 @@
-use crate::config::{OverrideSpec, StickySpec};
-use serde::de::DeserializeOwned;
+use crate::config::{Duration, HealthSpec, OverrideSpec, QueueSpec, RequestsMax, StickySpec};
+use serde::{Deserialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
 /// What the writer of an HTTPRoute says beyond the Gateway API.
@@ -9,13 +9,25 @@ pub(super) struct Annotations<'a> {
     pub(super) canary: Option<&'a str>,
     pub(super) sticky: Option<StickySpec>,
     pub(super) overrides: Option<OverrideSpec>,
+    pub(super) backends: Backends,
     /// Annotations that can't be used; the route does without them.
     pub(super) problems: Vec<String>,
+}
+
+/// What holds for every backend, with the fields that a backend has in the routes file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Backends {
+    pub(super) max_requests: RequestsMax,
+    pub(super) queue: Option<QueueSpec>,
+    pub(super) slow_start: Option<Duration>,
+    pub(super) health: Option<HealthSpec>,
 }
 
 const CANARY: &str = "huidu.dev/canary";
 const STICKY: &str = "huidu.dev/sticky";
 const OVERRIDE: &str = "huidu.dev/override";
+const BACKENDS: &str = "huidu.dev/backends";
 
 // === impl Annotations ===
 
@@ -24,7 +36,8 @@ impl<'a> Annotations<'a> {
         let mut problems = Vec::new();
         let sticky = parse(all, STICKY, &mut problems);
         let overrides = parse(all, OVERRIDE, &mut problems);
-        Self { canary: all.get(CANARY).map(String::as_str), sticky, overrides, problems }
+        let backends = parse(all, BACKENDS, &mut problems).unwrap_or_default();
+        Self { canary: all.get(CANARY).map(String::as_str), sticky, overrides, backends, problems }
     }
 }
 

@@ -1,6 +1,6 @@
 use super::{
     Parent,
-    annotations::Annotations,
+    annotations::{Annotations, Backends},
     cluster::{Cluster, Resolved},
     filters, matches,
     objects::{BackendRef, HttpRoute, Rule, Timeouts},
@@ -110,7 +110,7 @@ impl Translation<'_> {
         hostnames: &[Hostname],
         (annotations, of_all): (&Annotations<'_>, &[String]),
     ) -> RouteSpec {
-        let parts = self.parts(rule, annotations.canary);
+        let parts = self.parts(rule, annotations);
         let Parts { filters, backends, timeouts, mut problems } = parts.unwrap_or_else(answers_500);
         // A rule that can't be matched as it was meant is left out: it must not take more than it should.
         let matches = matches::matches(&rule.matches).unwrap_or_else(|problem| {
@@ -163,7 +163,7 @@ impl Translation<'_> {
         (good, bad)
     }
 
-    fn parts(&self, rule: &Rule, canary: Option<&str>) -> Result<Parts, String> {
+    fn parts(&self, rule: &Rule, annotations: &Annotations<'_>) -> Result<Parts, String> {
         let namespace = self.source.namespace().unwrap_or_default();
         let (filters, mut problems) = filters::filters(&rule.filters, &namespace, self.cluster)?;
         let timeouts = timeouts(&rule.timeouts)?;
@@ -178,7 +178,7 @@ impl Translation<'_> {
         }
         let mut backends = Vec::new();
         for (index, reference) in rule.backend_refs.iter().enumerate() {
-            let mut backend = self.backend(&namespace, reference, canary);
+            let mut backend = self.backend(&namespace, reference, annotations);
             problems.extend(backend.invalid.iter().map(|why| format!("backendRefs[{index}]: {why}")));
             let earlier = rule.backend_refs.iter().take(index).filter(|other| other.name == reference.name);
             match earlier.count() {
@@ -191,7 +191,7 @@ impl Translation<'_> {
         Ok(Parts { filters, backends, timeouts, problems })
     }
 
-    fn backend(&self, namespace: &str, reference: &BackendRef, canary: Option<&str>) -> BackendSpec {
+    fn backend(&self, namespace: &str, reference: &BackendRef, annotations: &Annotations<'_>) -> BackendSpec {
         let BackendRef { name, weight, .. } = reference;
         let weight = weight.unwrap_or(1);
         let usable = || -> Result<_, String> {
@@ -205,18 +205,19 @@ impl Translation<'_> {
             Ok((resolved, filters)) => (resolved, filters, None),
             Err(why) => (Resolved::default(), BackendFilters::default(), Some(why)),
         };
+        let Backends { max_requests, queue, slow_start, health } = annotations.backends.clone();
         BackendSpec {
             name: name.clone(),
-            track: if canary == Some(name.as_str()) { Track::Canary } else { Track::Stable },
+            track: if annotations.canary == Some(name.as_str()) { Track::Canary } else { Track::Stable },
             weight: BackendWeight(weight.min(MAX_BACKEND_WEIGHT)),
             endpoints: resolved.endpoints.into_iter().map(EndpointSpec::Address).collect(),
             invalid,
             filters,
             app_protocol: resolved.app_protocol,
-            max_requests: RequestsMax::default(),
-            queue: None,
-            slow_start: None,
-            health: None,
+            max_requests,
+            queue,
+            slow_start,
+            health,
         }
     }
 }

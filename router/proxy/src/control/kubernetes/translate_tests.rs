@@ -85,6 +85,20 @@ fn the_promoters_route_becomes_two_tracks_with_its_generation() {
 }
 
 #[test]
+fn what_is_said_of_backends_holds_for_each() {
+    let limits = r#"{"maxRequests": 50, "queue": {"maxRequests": 9}, "slowStart": "30s", "health": {"path": "/healthz"}}"#;
+    let rule = format!("rules: [{{{TO_STABLE}}}]");
+    let read = |annotation: &str| of(&[http_route(annotation, &rule)], &[service("stable", "")], &[]);
+    let spec = read(&format!("huidu.dev/backends: '{limits}'"));
+    let [backend] = spec.routes[0].backends.as_slice() else { panic!("{:?}", spec.routes) };
+    assert_eq!((backend.max_requests.0.get(), backend.queue.unwrap().max_requests.get()), (50, 9));
+    assert!(backend.slow_start.is_some() && backend.health.is_some() && spec.problems.is_empty());
+    let wrong = read("huidu.dev/backends: '{\"maxRequests\": 0}'");
+    assert!(wrong.problems[0].contains("annotation huidu.dev/backends"), "{:?}", wrong.problems);
+    assert_eq!(wrong.routes[0].backends[0].max_requests, RequestsMax::default());
+}
+
+#[test]
 fn terminating_endpoints_get_nothing_new_unless_nobody_else_is_left() {
     for (endpoints, expected) in [
         (&["10.0.0.1 ready", "10.0.0.2 serving", "10.0.0.3 starting"][..], &["10.0.0.1:8080"][..]),
