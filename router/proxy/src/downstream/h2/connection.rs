@@ -314,7 +314,8 @@ impl<S: Transport> Connection<S> {
     }
 
     fn beat(&mut self) {
-        let is_silent = !self.heartbeat.has_heard;
+        // Who waits for nothing may be silent until the idle deadline.
+        let is_silent = !self.heartbeat.has_heard && !self.streams.is_empty();
         if is_silent {
             self.output.put(PING, 0, 0, &PING_ALIVE);
         }

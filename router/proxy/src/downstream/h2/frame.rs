@@ -91,9 +91,17 @@ impl Head {
             None => return Err(short),
         };
         let is_prioritised = self.kind == HEADERS && self.has(PRIORITISED);
+        if is_prioritised && self.depends_on_itself(payload) {
+            return Err(malformed);
+        }
         let content = payload.get(if is_prioritised { 5 } else { 0 }..).ok_or(short)?;
         let length = content.len().checked_sub(padding).ok_or(malformed)?;
         content.get(..length).ok_or(malformed)
+    }
+
+    /// Whether a priority says so, which makes no sense (RFC 7540 §5.3.1; RFC 9113 has no priorities any more).
+    pub(super) fn depends_on_itself(self, priority: &[u8]) -> bool {
+        priority.first_chunk().is_some_and(|&number| u32::from_be_bytes(number) & 0x7FFF_FFFF == self.stream)
     }
 }
 
@@ -127,6 +135,8 @@ mod tests {
         assert_eq!(head(DATA, PADDED).content(b"\x02ab\0\0"), Ok(&b"ab"[..]));
         assert_eq!(head(DATA, PRIORITISED).content(b"ab"), Ok(&b"ab"[..]));
         assert_eq!(head(HEADERS, PADDED | PRIORITISED).content(b"\x01\0\0\0\0\0ab\0"), Ok(&b"ab"[..]));
+        let of_itself = head(HEADERS, PRIORITISED).content(b"\x80\0\0\x01\0ab");
+        assert_eq!(of_itself, Err(Fault::Connection(Reason::ProtocolError)));
         assert_eq!(head(DATA, PADDED).content(b"\x05ab"), Err(Fault::Connection(Reason::ProtocolError)));
         assert_eq!(head(HEADERS, PRIORITISED).content(b"a"), Err(Fault::Connection(Reason::FrameSizeError)));
     }

@@ -113,7 +113,11 @@ impl Inlet {
     pub(super) fn put(&self, bytes: &[u8]) -> Result<(), Reason> {
         let mut state = self.0.borrow_mut();
         if let Some(left) = state.left {
-            state.left = Some(left.checked_sub(bytes.len() as u64).ok_or(Reason::ProtocolError)?);
+            let Some(left) = left.checked_sub(bytes.len() as u64) else {
+                state.taken += bytes.len();
+                return Err(Reason::ProtocolError);
+            };
+            state.left = Some(left);
         }
         if state.is_unwanted {
             state.taken += bytes.len();
@@ -217,7 +221,7 @@ mod tests {
         inlet.put(b"hell").unwrap();
         assert_eq!(inlet.end(None), Err(Reason::ProtocolError));
         assert_eq!(inlet.put(b"oo"), Err(Reason::ProtocolError));
-        assert_eq!(inlet.close(), 4, "the window is free for others");
+        assert_eq!(inlet.close(), 6, "the window is free for others");
         assert!(matches!(next(&incoming), Poll::Ready(Some(Err(Trouble::Request)))));
     }
 

@@ -158,6 +158,13 @@ impl Output {
             self.written = 0;
             self.small.clear();
             self.small.shrink_to(KEPT_MAX);
+        } else if self.written >= KEPT_MAX.max(self.small.len() / 2) {
+            // A client that is always a little behind must not make it grow.
+            self.small.drain(..self.written);
+            for (place, _) in &mut self.pieces {
+                *place -= self.written;
+            }
+            self.written = 0;
         }
     }
 
@@ -219,19 +226,32 @@ mod tests {
             takes in 1_usize..9_000,
         ) {
             let (mut output, mut expected) = (Output::default(), Vec::new());
+            let mut slow = Slow(takes, Vec::new());
+            let mut cx = Context::from_waker(Waker::noop());
             for (index, length) in lengths.into_iter().enumerate() {
                 let byte = u8::try_from(index).unwrap();
                 let head = Head { length, kind: DATA, flags: 0, stream: 1 };
                 expected.extend_from_slice(&head.encode());
                 expected.extend(std::iter::repeat_n(byte, length));
                 output.put_data(1, false, vec![byte; length].into());
+                prop_assert!(output.poll_write(&mut slow, &mut cx).is_ready());
+                prop_assert_eq!(output.len() + slow.1.len(), expected.len());
             }
-            prop_assert_eq!(output.len(), expected.len());
-            let mut slow = Slow(takes, Vec::new());
-            let mut cx = Context::from_waker(Waker::noop());
             while let Poll::Ready(Ok(1..)) = output.poll_write(&mut slow, &mut cx) {}
             prop_assert_eq!(slow.1, expected);
             prop_assert!(output.len() == 0 && output.pieces.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_client_that_is_always_a_little_behind_does_not_make_it_grow() {
+        let (mut output, mut slow) = (Output::default(), Slow(500, Vec::new()));
+        let mut cx = Context::from_waker(Waker::noop());
+        output.put_data(1, false, vec![0; 300].into());
+        for _ in 0..1_000 {
+            output.put_data(1, false, vec![0; 500 - HEAD_BYTES].into());
+            assert!(output.poll_write(&mut slow, &mut cx).is_ready());
+            assert!(output.len() > 0 && output.small.len() < 3 * KEPT_MAX, "{}", output.small.len());
         }
     }
 

@@ -55,6 +55,7 @@ impl<S> Connection<S> {
             WINDOW_UPDATE => self.window_update(head, payload),
             PRIORITY if head.stream == 0 => Err(PROTOCOL_ERROR),
             PRIORITY if payload.len() != 5 => Err(Fault::Stream(head.stream, Reason::FrameSizeError)),
+            PRIORITY if head.depends_on_itself(payload) => Err(PROTOCOL_ERROR),
             GOAWAY if head.stream != 0 => Err(PROTOCOL_ERROR),
             GOAWAY if payload.len() < 8 => Err(FRAME_SIZE_ERROR),
             PUSH_PROMISE => Err(PROTOCOL_ERROR),
@@ -73,19 +74,20 @@ impl<S> Connection<S> {
             self.free(payload.len());
             return self.on_closed(head.stream);
         };
-        let Stream { inlet, room, .. } = stream;
-        let put = match inlet.as_ref().filter(|inlet| !inlet.is_over()) {
-            None => Err(Reason::StreamClosed),
-            Some(inlet) => room.take(payload.len()).and_then(|()| {
-                inlet.skip(payload.len() - content.len());
-                inlet.put(content).and_then(|()| if head.has(END_STREAM) { inlet.end(None) } else { Ok(()) })
-            }),
+        let Stream { inlet: Some(inlet), room, .. } = stream else {
+            self.free(payload.len());
+            return Err(Fault::Stream(head.stream, Reason::StreamClosed));
         };
-        match put {
-            Ok(()) => self.streams.ready.mark(place),
-            // What is not taken is out of the way.
-            Err(_) => self.free(payload.len()),
+        let reason = if inlet.is_over() { Err(Reason::StreamClosed) } else { room.take(payload.len()) };
+        if let Err(reason) = reason {
+            self.free(payload.len());
+            return Err(Fault::Stream(head.stream, reason));
         }
+        // From here on the bytes are given back by the body, be it that it is broken off.
+        inlet.skip(payload.len() - content.len());
+        let put =
+            inlet.put(content).and_then(|()| if head.has(END_STREAM) { inlet.end(None) } else { Ok(()) });
+        self.streams.ready.mark(place);
         put.map_err(|reason| Fault::Stream(head.stream, reason))
     }
 
