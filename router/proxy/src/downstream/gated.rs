@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A connection of HTTP/1.1: hyper reads what the [`Gate`] lets through.
+/// A connection of HTTP/1.1: hyper reads what the [`Gate`](super::gate::Gate) lets through.
 pub(super) type Gated<S> = Io<S>;
 
 /// Read at once: an ordinary head fits, and a body comes in pieces of the size that hyper asks for.
