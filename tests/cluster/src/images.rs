@@ -76,7 +76,8 @@ impl Images {
     pub async fn build(wanted: &Wanted) -> anyhow::Result<Self> {
         let Wanted { programs, versions } = wanted;
         let folder = match std::env::var_os("HUIDU_IMAGES") {
-            Some(folder) => PathBuf::from(folder),
+            // Tests run in their package's folder; whoever starts them is in the repository's.
+            Some(folder) => repository().join(folder),
             None => compile(programs).await?,
         };
         let mut images = Self { folder: folder.clone(), store: tempfile::tempdir()?, names: Vec::new() };
