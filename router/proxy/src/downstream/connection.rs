@@ -1,6 +1,6 @@
 use super::{
     client::Client,
-    gate::{self, Gate, Stage},
+    gate::{self, Stage},
     gated::Gated,
     h2,
     simple::{self, Next},
@@ -129,7 +129,7 @@ async fn http1<S: Transport>(client: Rc<Client>, mut stream: S, mut input: Bytes
 }
 
 async fn by_hyper<S: Transport>(client: Rc<Client>, stream: S, input: BytesMut) -> Result<(), Ended> {
-    let io = Gated::new((stream, input), Gate::new(), Rc::clone(&client));
+    let io = Gated::new((stream, input), Rc::clone(&client));
     let service = service_fn({
         let client = Rc::clone(&client);
         move |request| exchange::handle(Rc::clone(&client), request)

@@ -1,20 +1,29 @@
 use super::{
-    client::PROGRESS_MIN,
-    gate::{REFUSED, Stage, Verdict},
-    io::Io,
+    client::{Client, PROGRESS_MIN},
+    gate::{Gate, REFUSED, Stage, Verdict},
     linger::drain,
     transport::Transport,
 };
 use bytes::{Buf, BytesMut};
 use hyper::rt;
 use std::{
-    io,
+    io::{self, IoSlice},
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
 };
 
-/// A connection of HTTP/1.1: hyper reads what the [`Gate`](super::gate::Gate) lets through.
-pub(super) type Gated<S> = Io<S>;
+/// A connection of HTTP/1.1 as hyper reads and writes it: the [`Gate`] lets through what is clear, and deadlines are kept.
+pub(super) struct Gated<S> {
+    stream: S,
+    gate: Gate,
+    /// What was read and not handed on.
+    input: BytesMut,
+    client: Rc<Client>,
+    /// Bytes of a body since its deadline was set, and bytes written since theirs.
+    read: usize,
+    written: usize,
+}
 
 /// Read at once: an ordinary head fits, and a body comes in pieces of the size that hyper asks for.
 const READ_SIZE: usize = 8 * 1024;
@@ -22,6 +31,11 @@ const READ_SIZE: usize = 8 * 1024;
 // === impl Gated ===
 
 impl<S: Transport> Gated<S> {
+    /// `input` was read already.
+    pub(super) fn new((stream, input): (S, BytesMut), client: Rc<Client>) -> Self {
+        Self { stream, gate: Gate::new(), input, client, read: 0, written: 0 }
+    }
+
     /// After the last answer: a client that was refused can read why.
     pub(super) async fn linger(mut self) {
         if self.gate.is_refused() {
@@ -46,6 +60,21 @@ impl<S: Transport> Gated<S> {
             self.read = 0;
             self.client.has_read();
         }
+    }
+
+    fn has_written(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &result {
+            Poll::Pending => self.client.waits_to_write(),
+            Poll::Ready(Ok(count)) => {
+                self.written += count;
+                if self.written >= PROGRESS_MIN {
+                    self.written = 0;
+                    self.client.has_written();
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+        result
     }
 }
 
@@ -91,5 +120,41 @@ impl<S: Transport> rt::Read for Gated<S> {
                 },
             }
         }
+    }
+}
+
+impl<S: Transport> rt::Write for Gated<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.has_written(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.has_written(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_pending() {
+            self.client.waits_to_write();
+        } else {
+            // All that was written is out: the client took it.
+            self.written = 0;
+            self.client.has_written();
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -5,7 +5,6 @@ mod connection;
 pub(crate) mod gate;
 mod gated;
 mod h2;
-mod io;
 mod linger;
 mod simple;
 mod splice;
