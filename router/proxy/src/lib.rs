@@ -16,5 +16,6 @@ pub mod routes;
 pub mod run;
 mod timers;
 pub mod tls;
+mod turn;
 mod upstream;
 pub mod worker;

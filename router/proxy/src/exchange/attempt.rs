@@ -3,6 +3,7 @@ use crate::{
     config::AppProtocol,
     metrics::Class,
     routes::{Endpoint, Pending},
+    turn,
     upstream::{
         Answering, RequestBody, Trouble,
         h1::{Connection, Pace, ResponseHead},
@@ -109,6 +110,7 @@ impl Exchange {
                 }
             };
             connection.begin(std::mem::replace(&mut self.body, RequestBody::Empty), self.pace);
+            turn::end().await;
             let failure = match self.head_of(&mut connection, deadline).await {
                 // Nobody asked for that protocol.
                 Ok(head)

@@ -12,7 +12,7 @@ use super::{
     gate::{Gate, HEAD_BYTES_MAX, Stage, Verdict},
     transport::Transport,
 };
-use crate::{exchange, fill::poll_little, lifecycle::Phase};
+use crate::{exchange, fill::poll_little, lifecycle::Phase, turn};
 use bytes::{Buf, BytesMut};
 use hyper::http::request::Parts;
 use response::{Output, Sent};
@@ -67,6 +67,7 @@ pub(super) async fn serve<S: Transport>(
             Err(gone) => return gone.map(|()| Next::Close),
         };
         drop(answering);
+        turn::end().await;
         loop {
             match poll_fn(|cx| output.poll_send(&mut sending, simple.stream, (client, cx))).await? {
                 Sent::Some => {}
