@@ -11,6 +11,7 @@ pub mod lifecycle;
 mod lines;
 pub mod listen;
 pub mod log;
+pub mod message;
 pub mod metrics;
 pub mod routes;
 pub mod run;

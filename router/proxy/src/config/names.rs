@@ -170,7 +170,7 @@ impl TryFrom<String> for EditableHeader {
 
     fn try_from(text: String) -> Result<Self, NameError> {
         let name = HeaderName::try_from(text.clone())?;
-        let is_fixed = crate::exchange::is_hop_by_hop(name.get())
+        let is_fixed = crate::exchange::is_hop_by_hop(name.get().as_str().as_bytes())
             || matches!(name.get().as_str(), "host" | "content-length" | "te" | "trailer");
         if is_fixed { Err(NameError::NotEditable(text)) } else { Ok(Self(name)) }
     }

@@ -4,8 +4,7 @@ use super::{
     h2,
     tunnel::Tunnel,
 };
-use crate::{exchange::Line, timers::Timer, worker::Worker};
-use hyper::http::request;
+use crate::{exchange::Line, message::Request, timers::Timer, worker::Worker};
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
@@ -147,11 +146,11 @@ impl Client {
     }
 
     /// Why a request must not go on, if so: what the gate says, or the rules of HTTP/2.
-    pub(crate) fn refusal(&self, parts: &request::Parts) -> Option<Refusal> {
+    pub(crate) fn refusal(&self, request: &Request) -> Option<Refusal> {
         if self.is_h2.get() {
-            return h2::check(parts).err();
+            return h2::check(request).err();
         }
-        let is_refused = parts.method.as_str() == REFUSED_METHOD;
+        let is_refused = request.method.as_str() == REFUSED_METHOD;
         is_refused.then(|| self.refusal.take().unwrap_or(Refusal::bad("the request is malformed")))
     }
 

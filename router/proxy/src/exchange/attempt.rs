@@ -1,6 +1,7 @@
 use super::{body::Source, failure::Failure, grpc, guard, record::Record, run::Exchange};
 use crate::{
     config::AppProtocol,
+    message::Response,
     metrics::Class,
     routes::{Endpoint, Pending},
     turn,
@@ -11,10 +12,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use hyper::{
-    Response, StatusCode, Version,
-    header::{self, HeaderValue},
-};
+use hyper::StatusCode;
 use split::Track;
 use std::{
     future::poll_fn,
@@ -78,8 +76,8 @@ impl Exchange {
         self.timer.set(None);
         match &result {
             Ok(answered) => {
-                let status = answered.response.status();
-                let grpc = if self.is_grpc { grpc::class_of(answered.response.headers()) } else { None };
+                let Response { status, ref fields, .. } = answered.response;
+                let grpc = fields.get(grpc::STATUS).filter(|_| self.is_grpc).map(grpc::class_of);
                 record.head(grpc.unwrap_or_else(|| Class::of(status)));
             }
             Err(failure) => {
@@ -115,7 +113,7 @@ impl Exchange {
                 // Nobody asked for that protocol.
                 Ok(head)
                     if head.status == StatusCode::SWITCHING_PROTOCOLS
-                        && !self.wants_upgrade(head.upgrade.as_ref()) =>
+                        && !self.wants_upgrade(head.upgrade.as_deref()) =>
                 {
                     return Err(Failure::Malformed);
                 }
@@ -159,14 +157,12 @@ impl Exchange {
         head: ResponseHead,
         endpoint: &Arc<Endpoint>,
     ) -> Answered {
-        connection.expect_body(&head, &self.parts.method);
-        let mut response = Response::new(());
-        *response.status_mut() = head.status;
-        *response.headers_mut() = head.headers;
+        connection.expect_body(&head, &self.request.method);
+        let mut response = Response { status: head.status, fields: head.fields, body: () };
         let is_upgraded = head.status == StatusCode::SWITCHING_PROTOCOLS;
         if let Some(protocol) = head.upgrade.filter(|_| is_upgraded) {
-            response.headers_mut().insert(header::UPGRADE, protocol);
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            response.fields.insert("upgrade", &protocol);
+            response.fields.insert("connection", b"upgrade");
         }
         let answering = Some(Answering::H1(connection));
         let (endpoint, worker) = (Arc::clone(endpoint), Rc::clone(&self.worker));
@@ -192,9 +188,8 @@ impl Exchange {
             let answer = h2::Answer::to(lease, request, sent.clone());
             let failure = match self.before_deadline(answer).await {
                 Ok((parts, answer)) => {
-                    let mut response = Response::from_parts(parts, ());
-                    // The client's side has a version of its own.
-                    *response.version_mut() = Version::default();
+                    let response =
+                        Response { status: parts.status, fields: (&parts.headers).into(), body: () };
                     let (endpoint, worker) = (Arc::clone(endpoint), Rc::clone(&self.worker));
                     let answering = Some(Answering::H2(Box::new(answer)));
                     let mut source = Source { answering, endpoint, worker };

@@ -217,9 +217,9 @@ impl Passing {
             Poll::Ready(Some(Ok(frame))) => {
                 self.timer.set(None);
                 if self.is_grpc
-                    && let Some(class) = frame.trailers_ref().and_then(grpc::class_of)
+                    && let Some(status) = frame.trailers_ref().and_then(|trailers| trailers.get(grpc::STATUS))
                 {
-                    self.record.trailers(class);
+                    self.record.trailers(grpc::class_of(status.as_bytes()));
                 }
                 if self.source.is_finished() {
                     self.record.complete();

@@ -1,13 +1,14 @@
 use super::{
-    asker::Asker,
+    asker::{self, Asker},
     failure::Failure,
     record::{Attempt, Record},
 };
 use crate::{
+    message::{Fields, Request},
     routes::{Backend, Client, EndpointState, InFlight, Pending, Route, Target},
     worker::Worker,
 };
-use hyper::{HeaderMap, StatusCode, header::HeaderValue, http::request};
+use hyper::{StatusCode, header::HeaderValue};
 use rand::RngExt;
 use split::Track;
 use std::sync::Arc;
@@ -27,29 +28,28 @@ pub(super) struct Chosen {
 pub(super) enum Own {
     Failed(Failure),
     /// A redirect or the answer to a preflight.
-    Filter(StatusCode, HeaderMap),
+    Filter(StatusCode, Fields),
 }
 
 /// Reads the table once. It is held without waiting, and the request counts as in flight before it is let go: that
 /// is what an acknowledgement of a new table waits for.
-pub(super) fn first(worker: &Worker, parts: &request::Parts, asker: &Asker) -> Result<Chosen, Own> {
+pub(super) fn first(worker: &Worker, request: &Request, asker: &Asker) -> Result<Chosen, Own> {
     let table = worker.shared.table.load();
-    let (host, headers, uri) = (host_name(asker.host_text()), &parts.headers, &parts.uri);
-    let target = Target { host, path: uri.path(), query: uri.query(), method: &parts.method, headers };
-    let found = table.find(&target);
+    let found = table.find(&Target::of(request, host_name(asker::host(request))));
     let route = found.ok_or(Own::Failed(Failure::NoRoute))?;
     if !route.filters.is_empty() {
-        let answer = route.filters.answer(parts, asker.origin(), route.matcher.prefix_of(uri.path()));
-        answer.map_or(Ok(()), |(status, headers)| Err(Own::Filter(status, headers)))?;
+        let prefix = route.matcher.prefix_of(request.path());
+        let answer = route.filters.answer(request, asker.origin(request), prefix);
+        answer.map_or(Ok(()), |(status, fields)| Err(Own::Filter(status, fields)))?;
     }
     route.state.budget.deposit();
-    let client = Client { headers, address: asker.address, issued: None };
+    let client = Client { fields: &request.fields, address: asker.address, issued: None };
     let issued = route.issue(client, || worker.rng.borrow_mut().random());
     let choice = route.choose(Client { issued: issued.as_ref().map(|(_, key)| key.as_str()), ..client });
     let choice = choice.ok_or(Own::Failed(Failure::NoWeight))?;
     let mut chosen = Chosen::new(worker, route, choice.backend, &[]);
     if let (Some(chosen), Some((cookie, key))) = (&mut chosen, issued) {
-        chosen.set_cookie = cookie.header(&key, asker.origin().0);
+        chosen.set_cookie = cookie.header(&key, asker.origin(request).0);
     }
     chosen.ok_or(Own::Failed(Failure::Invalid))
 }

@@ -1,9 +1,9 @@
 //! A canary's answer is looked at before the client sees it, so that stable can still answer instead.
 
 use super::{body::Source, failure::Failure};
-use crate::timers::Timer;
+use crate::{message::Response, timers::Timer};
 use bytes::{Bytes, BytesMut};
-use hyper::{Response, body::Frame, header};
+use hyper::body::Frame;
 use std::{
     future::poll_fn,
     task::Poll,
@@ -25,7 +25,7 @@ pub(super) async fn hold(
     timer: &Timer,
     deadline: Instant,
 ) -> Result<Option<Bytes>, Failure> {
-    let status = response.status();
+    let status = response.status;
     if status.is_server_error() {
         return Err(Failure::Status(status));
     }
@@ -66,10 +66,9 @@ pub(super) async fn hold(
 
 /// Event streams and gRPC are sent piece by piece, and gRPC needs its trailers.
 fn is_stream(response: &Response<()>) -> bool {
-    let headers = response.headers();
-    headers.contains_key(header::TRAILER)
-        || headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-            value.as_bytes().starts_with(b"text/event-stream")
-                || value.as_bytes().starts_with(b"application/grpc")
+    let fields = &response.fields;
+    fields.contains("trailer")
+        || fields.get("content-type").is_some_and(|value| {
+            value.starts_with(b"text/event-stream") || value.starts_with(b"application/grpc")
         })
 }

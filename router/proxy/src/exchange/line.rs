@@ -1,12 +1,16 @@
 //! What the access log tells about a request.
 
-use super::{asker::Asker, record::Record};
+use super::{
+    asker::{self, Asker},
+    record::Record,
+};
 use crate::{
     access_log::{AccessLog, Wanted},
+    message::Request,
     routes::Route,
     worker::Worker,
 };
-use hyper::{Method, StatusCode, Uri, Version, header::HeaderValue, http::request};
+use hyper::{Method, StatusCode, Version};
 use jiff::Timestamp;
 use serde::Serialize;
 use split::Track;
@@ -48,8 +52,8 @@ struct Entry {
 struct Asked {
     version: Version,
     method: Method,
-    target: Uri,
-    host: Option<HeaderValue>,
+    target: String,
+    host: String,
     id: String,
 }
 
@@ -111,15 +115,15 @@ impl Line {
     }
 
     /// This is asked for.
-    pub(super) fn asked(&mut self, parts: &request::Parts, asker: &Asker) {
+    pub(super) fn asked(&mut self, request: &Request, asker: &Asker) {
         if let Some(entry) = &mut self.0 {
             entry.client = asker.address;
-            let id = parts.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+            let id = request.fields.get_str("x-request-id");
             entry.asked = Some(Asked {
-                version: parts.version,
-                method: parts.method.clone(),
-                target: parts.uri.clone(),
-                host: asker.host().cloned(),
+                version: request.version,
+                method: request.method.clone(),
+                target: request.target().to_owned(),
+                host: asker::host(request).to_owned(),
                 id: id.map_or_else(|| asker.id_text(), |id| id.chars().take(ID_CHARS_MAX).collect()),
             });
         }
@@ -206,7 +210,7 @@ impl Entry {
             client: self.client,
             protocol: asked.map(|asked| protocol(asked.version)),
             method: asked.map(|asked| asked.method.as_str()),
-            host: asked.and_then(|asked| asked.host.as_ref()?.to_str().ok()),
+            host: asked.map(|asked| asked.host.as_str()).filter(|host| !host.is_empty()),
             path: asked.map(|asked| asked.path(self.log.spec().query)),
             status: self.status.map(|status| status.as_u16()),
             route,
@@ -245,8 +249,8 @@ impl Drop for Entry {
 
 impl Asked {
     fn path(&self, with_query: bool) -> &str {
-        let whole = self.target.path_and_query().map(|target| target.as_str());
-        whole.filter(|_| with_query).unwrap_or(self.target.path())
+        let path = self.target.split_once('?').map(|(path, _)| path);
+        path.filter(|_| !with_query).unwrap_or(&self.target)
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     forward::{self, Framing},
 };
 use crate::{
+    message::Request,
     routes::Filters,
     upstream::{
         RequestBody,
@@ -12,7 +13,6 @@ use crate::{
     },
     worker::Worker,
 };
-use hyper::http::request;
 use rand::RngExt;
 use std::{cell::Cell, future::poll_fn, net::SocketAddr, rc::Rc, time::Duration};
 use tokio::time;
@@ -28,11 +28,7 @@ thread_local! {
 }
 
 /// Sends copies where the filters want them. Requests with a body are not copied: it would have to be kept.
-pub(super) fn send(
-    worker: &Worker,
-    parts: &request::Parts,
-    (asker, filters, is_empty): (&Asker, &Filters, bool),
-) {
+pub(super) fn send(worker: &Worker, request: &Request, (asker, filters, is_empty): (&Asker, &Filters, bool)) {
     for mirror in filters.mirrors.iter().filter(|_| is_empty) {
         let mut rng = worker.rng.borrow_mut();
         let (numerator, denominator) = mirror.share();
@@ -42,11 +38,10 @@ pub(super) fn send(
             count => mirror.endpoints.get(rng.random_range(0..count)),
         };
         if let Some(target) = target.filter(|_| is_wanted && COPIES.get() < COPIES_MAX) {
-            let mut parts = parts.clone();
             // A mirror speaks HTTP and nothing else.
-            parts.headers.remove(hyper::header::UPGRADE);
-            let head = forward::encode(&parts, &forward::Hop { upgrade: None, ..asker.hop() }, Framing::None);
-            tokio::task::spawn_local(copy(target.0, Rc::from(head), parts.method));
+            let hop = forward::Hop { upgrade: None, ..asker.hop(request) };
+            let head = forward::encode(request, &hop, Framing::None);
+            tokio::task::spawn_local(copy(target.0, Rc::from(head), request.method.clone()));
         }
     }
 }

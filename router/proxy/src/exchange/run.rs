@@ -12,17 +12,14 @@ use super::{
 use crate::{
     downstream::{Busy, Client, Incoming, Refusal, StreamBody, Tunnel, Upload},
     lifecycle::Phase,
+    message::{Fields, Request, Response},
     routes::{self, Pending},
     timers::Timer,
     upstream::{Answering, RequestBody, h1::Pace},
     worker::Worker,
 };
 use bytes::Bytes;
-use hyper::{
-    Request, Response, StatusCode, Version, body,
-    header::{self, HeaderValue},
-    http::request,
-};
+use hyper::{StatusCode, Version, body, header::HeaderValue};
 use split::Track;
 use std::{convert::Infallible, rc::Rc, time::Instant};
 
@@ -32,7 +29,7 @@ pub(super) struct Exchange {
     client: Rc<Client>,
     pub(super) busy: Busy,
     asker: Asker,
-    pub(super) parts: request::Parts,
+    pub(super) request: Request,
     framing: Framing,
     /// The head as it is written to a backend.
     pub(super) head: Vec<u8>,
@@ -57,34 +54,33 @@ const ATTEMPTS_MAX: usize = 4;
 /// Answers one request. It never fails: whatever happens becomes a response.
 pub(crate) async fn handle(
     client: Rc<Client>,
-    request: Request<body::Incoming>,
-) -> Result<Response<Body>, Infallible> {
+    request: hyper::Request<body::Incoming>,
+) -> Result<hyper::Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
     let version = parts.version;
-    let response = respond(&client, parts, Some(Incoming::Http1(body))).await;
-    Ok(finished(&client, response, version))
+    let response = respond(&client, parts.into(), Some(Incoming::Http1(body))).await;
+    Ok(finished(&client, response, version).into_hyper())
 }
 
 /// Answers one request of HTTP/1.1 that has no body.
-pub(crate) async fn handle_simple(client: Rc<Client>, parts: request::Parts) -> Response<Body> {
-    let response = respond(&client, parts, None).await;
+pub(crate) async fn handle_simple(client: Rc<Client>, request: Request) -> Response<Body> {
+    let response = respond(&client, request, None).await;
     finished(&client, response, Version::HTTP_11)
 }
 
 /// Answers one request of HTTP/2.
 pub(crate) async fn handle_stream(
     client: Rc<Client>,
-    parts: request::Parts,
+    request: Request,
     body: Option<StreamBody>,
 ) -> Response<Body> {
-    let response = respond(&client, parts, body.map(Incoming::Http2)).await;
+    let response = respond(&client, request, body.map(Incoming::Http2)).await;
     finished(&client, response, Version::HTTP_2)
 }
 
 fn finished(client: &Client, mut response: Response<Body>, version: Version) -> Response<Body> {
-    let status = response.status();
-    response.body_mut().begins(status);
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+    response.body.begins(response.status);
+    if response.status == StatusCode::SWITCHING_PROTOCOLS {
         return response;
     }
     client.stays_http();
@@ -92,33 +88,33 @@ fn finished(client: &Client, mut response: Response<Body>, version: Version) -> 
     if is_last { answer::last(response, version) } else { response }
 }
 
-async fn respond(client: &Rc<Client>, mut parts: request::Parts, body: Option<Incoming>) -> Response<Body> {
+async fn respond(client: &Rc<Client>, mut request: Request, body: Option<Incoming>) -> Response<Body> {
     let mut busy = client.busy();
     let body = body.filter(|body| !body.is_end_stream());
-    if let Some(Refusal { status, why }) = client.refusal(&parts) {
+    if let Some(Refusal { status, why }) = client.refusal(&request) {
         busy.line.fails("bad_request");
-        return answer::last(answer::to(&parts, (status, why), busy), parts.version);
+        return answer::last(answer::to(&request, (status, why), busy), request.version);
     }
-    let mut asker = Asker::new(client, &parts);
-    busy.line.asked(&parts, &asker);
-    if let Some((status, headers)) = forward::last_hop(&mut parts) {
-        return answer::with(status, headers, busy);
+    let mut asker = Asker::new(client, &request);
+    busy.line.asked(&request, &asker);
+    if let Some(status) = forward::last_hop(&mut request) {
+        return answer::with(status, Fields::default(), busy);
     }
-    let chosen = match choose::first(&client.worker, &parts, &asker) {
+    let chosen = match choose::first(&client.worker, &request, &asker) {
         Ok(chosen) => chosen,
         Err(Own::Failed(failure)) => {
             busy.line.fails(failure.reason());
-            return answer::to(&parts, failure.answer(), busy);
+            return answer::to(&request, failure.answer(), busy);
         }
-        Err(Own::Filter(status, headers)) => return answer::with(status, headers, busy),
+        Err(Own::Filter(status, fields)) => return answer::with(status, fields, busy),
     };
     let (filters, matcher) = (&chosen.route.filters, &chosen.route.matcher);
     if !filters.is_empty() {
-        let prefix = matcher.prefix_of(parts.uri.path()).to_owned();
-        asker.rewritten_host = filters.edit_request(&mut parts, &prefix);
-        mirror::send(&client.worker, &parts, (&asker, filters, body.is_none()));
+        let prefix = matcher.prefix_of(request.path()).to_owned();
+        asker.rewritten_host = filters.edit_request(&mut request, &prefix);
+        mirror::send(&client.worker, &request, (&asker, filters, body.is_none()));
     }
-    Exchange::new((client, busy), (asker, parts, body), &chosen).run(chosen).await
+    Exchange::new((client, busy), (asker, request, body), &chosen).run(chosen).await
 }
 
 // === impl Exchange ===
@@ -126,25 +122,24 @@ async fn respond(client: &Rc<Client>, mut parts: request::Parts, body: Option<In
 impl Exchange {
     fn new(
         (client, busy): (&Rc<Client>, Busy),
-        (asker, parts, body): (Asker, request::Parts, Option<Incoming>),
+        (asker, request, body): (Asker, Request, Option<Incoming>),
         chosen: &Chosen,
-    ) -> Self {
+    ) -> Box<Self> {
         let is_empty = body.is_none();
-        let expects =
-            !is_empty && parts.version == Version::HTTP_11 && parts.headers.contains_key(header::EXPECT);
+        let expects = !is_empty && request.version == Version::HTTP_11 && request.fields.contains("expect");
         let worker = Rc::clone(&client.worker);
         let upload = |body| {
             let upload = Upload::new(body, busy.line.received());
-            if parts.version == Version::HTTP_2 { upload.of_stream(&worker) } else { upload }
+            if request.version == Version::HTTP_2 { upload.of_stream(&worker) } else { upload }
         };
         let (framing, body) = match body {
             None => (Framing::None, RequestBody::Empty),
-            Some(body) if parts.headers.contains_key(header::CONTENT_LENGTH) => {
+            Some(body) if request.fields.contains("content-length") => {
                 (Framing::Length, RequestBody::Length(upload(body)))
             }
             Some(body) => (Framing::Chunked, RequestBody::Chunked(upload(body))),
         };
-        Self {
+        Box::new(Self {
             timer: worker.timers.timer(),
             worker,
             client: Rc::clone(client),
@@ -153,15 +148,15 @@ impl Exchange {
             body,
             pace: if expects { Pace::WhenAsked } else { Pace::AtOnce },
             was_sent: false,
-            is_repeatable: is_empty && parts.method.is_idempotent(),
-            is_grpc: grpc::is_call(&parts),
+            is_repeatable: is_empty && request.method.is_idempotent(),
+            is_grpc: grpc::is_call(&request),
             asker,
-            parts,
+            request,
             framing,
             set_cookie: chosen.set_cookie.clone(),
             tried: Vec::new(),
             deadline: Instant::now() + chosen.route.timeouts().request.get(),
-        }
+        })
     }
 
     pub(super) const fn is_repeatable(&self) -> bool {
@@ -169,10 +164,9 @@ impl Exchange {
     }
 
     /// Whether the client asked for this protocol.
-    pub(super) fn wants_upgrade(&self, agreed: Option<&HeaderValue>) -> bool {
-        let (Some(offers), Some(agreed)) = (&self.asker.upgrade, agreed) else { return false };
-        let mut offers = offers.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-        offers.any(|offer| offer.eq_ignore_ascii_case(agreed.as_bytes()))
+    pub(super) fn wants_upgrade(&self, agreed: Option<&[u8]>) -> bool {
+        let (Some(offers), Some(agreed)) = (self.asker.offers(&self.request), agreed) else { return false };
+        forward::tokens(offers).any(|offer| offer.eq_ignore_ascii_case(agreed))
     }
 
     /// Whether the request may go to a backend now without the risk that it is carried out twice.
@@ -185,33 +179,33 @@ impl Exchange {
         let edits = record.backend().map(|backend| &backend.filters.request_header_modifier);
         match edits.filter(|edits| !edits.is_empty()) {
             Some(edits) => {
-                let mut parts = self.parts.clone();
-                routes::edit(edits, &mut parts.headers);
-                self.head = forward::encode(&parts, &self.asker.hop(), self.framing);
+                let mut request = self.request.clone();
+                routes::edit(edits, &mut request.fields);
+                self.head = forward::encode(&request, &self.asker.hop(&request), self.framing);
             }
             // What was sent to another backend of the route is the same, unless that one had changes of its own.
             None if self.head.is_empty() || record.route().has_backend_edits() => {
-                self.head = forward::encode(&self.parts, &self.asker.hop(), self.framing);
+                self.head = forward::encode(&self.request, &self.asker.hop(&self.request), self.framing);
             }
             None => {}
         }
     }
 
     /// The head as a backend of `record` that speaks HTTP/2 is to get it.
-    pub(super) fn request_for(&self, record: &Record) -> Option<Request<()>> {
+    pub(super) fn request_for(&self, record: &Record) -> Option<hyper::Request<()>> {
         let edits = record.backend().map(|backend| &backend.filters.request_header_modifier);
         match edits.filter(|edits| !edits.is_empty()) {
             Some(edits) => {
-                let mut parts = self.parts.clone();
-                routes::edit(edits, &mut parts.headers);
-                forward::to_h2(&parts, &self.asker.hop())
+                let mut request = self.request.clone();
+                routes::edit(edits, &mut request.fields);
+                forward::to_h2(&request, &self.asker.hop(&request))
             }
-            None => forward::to_h2(&self.parts, &self.asker.hop()),
+            None => forward::to_h2(&self.request, &self.asker.hop(&self.request)),
         }
     }
 
     /// Attempt after attempt until there is an answer.
-    async fn run(mut self, chosen: Chosen) -> Response<Body> {
+    async fn run(mut self: Box<Self>, chosen: Chosen) -> Response<Body> {
         let (mut record, mut picked) = chosen.begin(Attempt::First);
         for attempts in 1.. {
             let failure = match self.attempt(&mut record, picked).await {
@@ -270,24 +264,24 @@ impl Exchange {
         next
     }
 
-    fn pass_on(self, answered: Answered, mut record: Record) -> Response<Body> {
+    fn pass_on(self: Box<Self>, answered: Answered, mut record: Record) -> Response<Body> {
         let Answered { mut response, held, mut source } = answered;
         let mut busy = self.busy;
-        record.route().filters.edit_response(response.headers_mut(), self.parts.headers.get(header::ORIGIN));
+        record.route().filters.edit_response(&mut response.fields, self.request.fields.get_str("origin"));
         if let Some(backend) = record.backend() {
-            routes::edit(&backend.filters.response_header_modifier, response.headers_mut());
+            routes::edit(&backend.filters.response_header_modifier, &mut response.fields);
         }
         if let Some(cookie) = self.set_cookie {
-            response.headers_mut().append(header::SET_COOKIE, cookie);
+            response.fields.append("set-cookie", cookie.as_bytes());
         }
         let idle = record.route().timeouts().idle.get();
         let is_grpc = self.is_grpc;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        if response.status == StatusCode::SWITCHING_PROTOCOLS
             && let Some(Answering::H1(connection)) = source.answering.take()
         {
             record.complete();
             let mut line = std::mem::take(&mut busy.line);
-            line.answers(response.status());
+            line.answers(response.status);
             self.client.tunnel(Tunnel { connection, record, line, timer: self.timer, idle });
         } else if source.answering.is_none() {
             record.complete();
@@ -295,15 +289,15 @@ impl Exchange {
             let is_sized = source.remaining().is_some();
             let passing = Passing { held, source, record, timer: self.timer, idle, is_grpc, is_sized };
             let passing = Box::new(passing);
-            return response.map(|()| Body::passing(passing, busy));
+            return response.with(Body::passing(passing, busy));
         }
-        response.map(|()| Body::full(held.unwrap_or_else(Bytes::new), busy))
+        response.with(Body::full(held.unwrap_or_else(Bytes::new), busy))
     }
 
-    fn give_up(self, record: &mut Record, failure: Failure) -> Response<Body> {
+    fn give_up(self: Box<Self>, record: &mut Record, failure: Failure) -> Response<Body> {
         record.fail(failure.class());
-        let response = answer::to(&self.parts, failure.answer(), self.busy);
+        let response = answer::to(&self.request, failure.answer(), self.busy);
         // The rest of a broken request can't be told from the next one.
-        if failure == Failure::Request { answer::last(response, self.parts.version) } else { response }
+        if failure == Failure::Request { answer::last(response, self.request.version) } else { response }
     }
 }

@@ -1,11 +1,8 @@
 use crate::config::{
     Cors, FilterSpec, HeaderEdits, PathEdit, RequestMirror, RequestRedirect, Scheme, UrlRewrite,
 };
-use hyper::{
-    HeaderMap, Method, StatusCode, Uri,
-    header::{self, HeaderValue},
-    http::request,
-};
+use crate::message::{Fields, Request};
+use hyper::{Method, StatusCode};
 
 /// The filters of a route, sorted by when they are due.
 #[derive(Clone, Debug, Default)]
@@ -58,55 +55,54 @@ impl Filters {
     #[must_use]
     pub fn answer(
         &self,
-        parts: &request::Parts,
+        request: &Request,
         (scheme, host): (&str, &str),
         prefix: &str,
-    ) -> Option<(StatusCode, HeaderMap)> {
-        let is_preflight = parts.method == Method::OPTIONS
-            && parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    ) -> Option<(StatusCode, Fields)> {
+        let is_preflight =
+            request.method == Method::OPTIONS && request.fields.contains("access-control-request-method");
         if let Some(cors) = self.cors.as_ref().filter(|_| is_preflight) {
-            return Some((StatusCode::NO_CONTENT, preflight(cors, &parts.headers)));
+            return Some((StatusCode::NO_CONTENT, preflight(cors, &request.fields)));
         }
         let redirect = self.redirect.as_ref()?;
-        let location = location(redirect, parts, (scheme, host), prefix);
+        let location = location(redirect, request, (scheme, host), prefix);
         let status = StatusCode::from_u16(redirect.status_code.0).unwrap_or(StatusCode::FOUND);
-        let headers = HeaderValue::from_str(&location).ok().map(|location| (header::LOCATION, location));
-        Some((status, HeaderMap::from_iter(headers)))
+        let mut fields = Fields::default();
+        fields.append("location", location.as_bytes());
+        Some((status, fields))
     }
 
     /// Changes the request before it is sent; the new host where there is one.
     #[must_use]
-    pub fn edit_request(&self, parts: &mut request::Parts, prefix: &str) -> Option<HeaderValue> {
-        self.request.iter().for_each(|edits| edit(edits, &mut parts.headers));
+    pub fn edit_request(&self, request: &mut Request, prefix: &str) -> Option<String> {
+        self.request.iter().for_each(|edits| edit(edits, &mut request.fields));
         let rewrite = self.rewrite.as_ref()?;
-        if let Some(path) = &rewrite.path
-            && let Some(uri) = with_path(&parts.uri, &edited_path(path, parts.uri.path(), prefix))
-        {
-            parts.uri = uri;
+        if let Some(path) = &rewrite.path {
+            request.set_path(&edited_path(path, request.path(), prefix));
         }
-        HeaderValue::from_str(rewrite.hostname.as_ref()?.as_str()).ok()
+        Some(rewrite.hostname.as_ref()?.as_str().to_owned())
     }
 
     /// Changes the answer before it is passed on; `origin` is that of the request.
-    pub fn edit_response(&self, headers: &mut HeaderMap, origin: Option<&HeaderValue>) {
+    pub fn edit_response(&self, fields: &mut Fields, origin: Option<&str>) {
         if let Some(cors) = &self.cors {
-            allow_origin(cors, headers, origin);
-            list(headers, header::ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose_headers);
+            allow_origin(cors, fields, origin);
+            list(fields, "access-control-expose-headers", &cors.expose_headers);
         }
-        self.response.iter().for_each(|edits| edit(edits, headers));
+        self.response.iter().for_each(|edits| edit(edits, fields));
     }
 }
 
 /// Set, then add, then remove.
-pub(crate) fn edit(edits: &HeaderEdits, headers: &mut HeaderMap) {
+pub(crate) fn edit(edits: &HeaderEdits, fields: &mut Fields) {
     for header in &edits.set {
-        headers.insert(header.name.get(), header.value.get().clone());
+        fields.insert(header.name.get().as_str(), header.value.get().as_bytes());
     }
     for header in &edits.add {
-        headers.append(header.name.get(), header.value.get().clone());
+        fields.append(header.name.get().as_str(), header.value.get().as_bytes());
     }
     for name in &edits.remove {
-        headers.remove(name.get());
+        fields.remove(name.get().as_str());
     }
 }
 
@@ -121,16 +117,9 @@ fn edited_path(edit: &PathEdit, path: &str, prefix: &str) -> String {
     }
 }
 
-fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
-    match uri.query() {
-        Some(query) => format!("{path}?{query}").parse().ok(),
-        None => path.parse().ok(),
-    }
-}
-
 fn location(
     redirect: &RequestRedirect,
-    parts: &request::Parts,
+    request: &Request,
     (scheme, host): (&str, &str),
     prefix: &str,
 ) -> String {
@@ -146,47 +135,43 @@ fn location(
     // Another scheme has another port, so the one that the client used means nothing there.
     let port = redirect.port.map(u16::from).or(if new_scheme.is_some() { None } else { port });
     let scheme = new_scheme.unwrap_or(scheme);
-    let path = redirect.path.as_ref().map(|edit| edited_path(edit, parts.uri.path(), prefix));
-    let path = path.as_deref().unwrap_or(parts.uri.path());
+    let path = redirect.path.as_ref().map(|edit| edited_path(edit, request.path(), prefix));
+    let path = path.as_deref().unwrap_or(request.path());
     let port = match (scheme, port) {
         (_, None) | ("http", Some(80)) | ("https", Some(443)) => String::new(),
         (_, Some(port)) => format!(":{port}"),
     };
-    let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
     format!("{scheme}://{name}{port}{path}{query}")
 }
 
-fn preflight(cors: &Cors, request: &HeaderMap) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if !allow_origin(cors, &mut headers, request.get(header::ORIGIN)) {
-        return headers;
+fn preflight(cors: &Cors, request: &Fields) -> Fields {
+    let mut fields = Fields::default();
+    if !allow_origin(cors, &mut fields, request.get_str("origin")) {
+        return fields;
     }
     // Beside cookies a star means itself; so what was asked for is repeated.
-    let asked = |name| request.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let answer = |allowed: &[String], asked: Option<String>| match asked {
-        Some(asked) if allowed.iter().any(|item| item == "*") => vec![asked],
+    let answer = |allowed: &[String], asked: &str| match request.get_str(asked) {
+        Some(asked) if allowed.iter().any(|item| item == "*") => vec![asked.to_owned()],
         _ => allowed.to_vec(),
     };
-    let methods = answer(&cors.allow_methods, asked(header::ACCESS_CONTROL_REQUEST_METHOD));
-    list(&mut headers, header::ACCESS_CONTROL_ALLOW_METHODS, &methods);
-    let names = answer(&cors.allow_headers, asked(header::ACCESS_CONTROL_REQUEST_HEADERS));
-    list(&mut headers, header::ACCESS_CONTROL_ALLOW_HEADERS, &names);
-    headers.insert(header::ACCESS_CONTROL_MAX_AGE, cors.max_age.unwrap_or(DEFAULT_MAX_AGE_S).into());
-    headers
+    let methods = answer(&cors.allow_methods, "access-control-request-method");
+    list(&mut fields, "access-control-allow-methods", &methods);
+    let names = answer(&cors.allow_headers, "access-control-request-headers");
+    list(&mut fields, "access-control-allow-headers", &names);
+    let max_age = cors.max_age.unwrap_or(DEFAULT_MAX_AGE_S);
+    fields.insert("access-control-max-age", max_age.to_string().as_bytes());
+    fields
 }
 
 /// Names the origin when it is allowed; whether it is.
-fn allow_origin(cors: &Cors, headers: &mut HeaderMap, origin: Option<&HeaderValue>) -> bool {
-    let allowed = |origin: &&HeaderValue| {
-        origin
-            .to_str()
-            .is_ok_and(|origin| cors.allow_origins.iter().any(|pattern| origin_fits(pattern, origin)))
-    };
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
+fn allow_origin(cors: &Cors, fields: &mut Fields, origin: Option<&str>) -> bool {
+    let allowed = |origin: &&str| cors.allow_origins.iter().any(|pattern| origin_fits(pattern, origin));
+    fields.append("vary", b"origin");
     let Some(origin) = origin.filter(allowed) else { return false };
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    fields.insert("access-control-allow-origin", origin.as_bytes());
     if cors.allow_credentials {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        fields.insert("access-control-allow-credentials", b"true");
     }
     true
 }
@@ -204,9 +189,9 @@ fn origin_fits(pattern: &str, origin: &str) -> bool {
     }
 }
 
-fn list(headers: &mut HeaderMap, name: header::HeaderName, items: &[String]) {
-    if let Some(value) = HeaderValue::from_str(&items.join(", ")).ok().filter(|_| !items.is_empty()) {
-        headers.insert(name, value);
+fn list(fields: &mut Fields, name: &str, items: &[String]) {
+    if !items.is_empty() {
+        fields.insert(name, items.join(", ").as_bytes());
     }
 }
 
@@ -214,27 +199,24 @@ fn list(headers: &mut HeaderMap, name: header::HeaderName, items: &[String]) {
 mod tests {
     use super::*;
     use crate::config::from_yaml;
-    use hyper::Request;
+    use hyper::Version;
 
     fn filters(yaml: &str) -> Filters {
         let yaml = format!("routes: [{{name: r, backends: [{{name: b, track: stable}}], filters: {yaml}}}]");
         Filters::new(&from_yaml("test", &yaml).unwrap().routes[0].filters)
     }
 
-    fn parts(uri: &str) -> request::Parts {
-        Request::get(uri)
-            .header("origin", "https://shop.example")
-            .header("x-old", "1")
-            .body(())
-            .unwrap()
-            .into_parts()
-            .0
+    fn asked(target: &str) -> Request {
+        let mut fields = Fields::default();
+        fields.append("origin", b"https://shop.example");
+        fields.append("x-old", b"1");
+        Request::new(Method::GET, target.as_bytes(), Version::HTTP_11, fields).unwrap()
     }
 
     fn redirected(yaml: &str, uri: &str, host: &str) -> String {
         let answer =
-            filters(&format!("[{{requestRedirect: {yaml}}}]")).answer(&parts(uri), ("http", host), "/old");
-        answer.unwrap().1["location"].to_str().unwrap().to_owned()
+            filters(&format!("[{{requestRedirect: {yaml}}}]")).answer(&asked(uri), ("http", host), "/old");
+        answer.unwrap().1.get_str("location").unwrap().to_owned()
     }
 
     #[test]
@@ -256,11 +238,11 @@ mod tests {
             "[{requestHeaderModifier: {set: [{name: x-old, value: '2'}], add: [{name: X-Old, value: '3'}], \
              remove: [origin]}}, {urlRewrite: {hostname: in.example, path: {replacePrefixMatch: /new}}}]",
         );
-        let mut parts = parts("/old/a?b");
-        assert_eq!(filters.edit_request(&mut parts, "/old").unwrap(), "in.example");
-        assert_eq!(parts.uri, "/new/a?b");
-        let values: Vec<_> = parts.headers.get_all("x-old").iter().collect();
-        assert!(values == ["2", "3"] && !parts.headers.contains_key("origin"), "{:?}", parts.headers);
+        let mut request = asked("/old/a?b");
+        assert_eq!(filters.edit_request(&mut request, "/old").unwrap(), "in.example");
+        assert_eq!(request.target(), "/new/a?b");
+        let values: Vec<_> = request.fields.get_all("x-old").collect();
+        assert!(values == [b"2", b"3"] && !request.fields.contains("origin"), "{:?}", request.fields);
     }
 
     #[test]
@@ -269,30 +251,25 @@ mod tests {
             "[{cors: {allowOrigins: ['https://*.shop.example', 'https://shop.example'], allowMethods: ['*'], \
              allowHeaders: [x-a], allowCredentials: true, exposeHeaders: [x-b]}}]",
         );
-        let mut preflight = parts("/");
+        let mut preflight = asked("/");
         preflight.method = Method::OPTIONS;
-        preflight.headers.insert("access-control-request-method", HeaderValue::from_static("PATCH"));
-        let (status, headers) = cors.answer(&preflight, ("http", "x"), "").unwrap();
+        preflight.fields.insert("access-control-request-method", b"PATCH");
+        let (status, fields) = cors.answer(&preflight, ("http", "x"), "").unwrap();
         assert_eq!(
-            (status, &headers["access-control-allow-methods"]),
-            (StatusCode::NO_CONTENT, &"PATCH".parse().unwrap())
+            (status, fields.get_str("access-control-allow-methods")),
+            (StatusCode::NO_CONTENT, Some("PATCH"))
         );
-        assert_eq!(headers["access-control-allow-origin"], "https://shop.example");
-        preflight.headers.insert("origin", HeaderValue::from_static("https://evilshop.example"));
-        assert!(
-            !cors
-                .answer(&preflight, ("http", "x"), "")
-                .unwrap()
-                .1
-                .contains_key("access-control-allow-origin")
-        );
+        assert_eq!(fields.get_str("access-control-allow-origin"), Some("https://shop.example"));
+        preflight.fields.insert("origin", b"https://evilshop.example");
+        let (_, fields) = cors.answer(&preflight, ("http", "x"), "").unwrap();
+        assert!(!fields.contains("access-control-allow-origin"));
 
-        let mut answer = HeaderMap::new();
-        cors.edit_response(&mut answer, Some(&HeaderValue::from_static("https://a.shop.example")));
-        assert_eq!(answer["access-control-allow-credentials"], "true");
+        let mut answer = Fields::default();
+        cors.edit_response(&mut answer, Some("https://a.shop.example"));
+        assert_eq!(answer.get_str("access-control-allow-credentials"), Some("true"));
         assert_eq!(
-            (&answer["access-control-expose-headers"], &answer["vary"]),
-            (&"x-b".parse().unwrap(), &"origin".parse().unwrap())
+            (answer.get_str("access-control-expose-headers"), answer.get_str("vary")),
+            (Some("x-b"), Some("origin"))
         );
     }
 

@@ -1,5 +1,8 @@
-use crate::config::{HeaderName, MatchSpec, PathMatch, RouteSpec, ValueMatch};
-use hyper::{HeaderMap, Method};
+use crate::{
+    config::{HeaderName, MatchSpec, PathMatch, RouteSpec, ValueMatch},
+    message::{Fields, Request},
+};
+use hyper::Method;
 
 /// Which requests a route takes.
 #[derive(Debug)]
@@ -20,8 +23,8 @@ pub struct Target<'a> {
     pub query: Option<&'a str>,
     /// The method.
     pub method: &'a Method,
-    /// The headers.
-    pub headers: &'a HeaderMap,
+    /// The lines of the head.
+    pub fields: &'a Fields,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,17 @@ enum Host {
 /// How specific a match is, in the order of the Gateway API: host, kind of path, length of path, method, number of
 /// headers, number of parameters.
 pub(super) type Specificity = (usize, u8, usize, bool, usize, usize);
+
+// === impl Target ===
+
+impl<'a> Target<'a> {
+    /// What `request` is matched by; `host` is without a port.
+    #[must_use]
+    pub fn of(request: &'a Request, host: &'a str) -> Self {
+        let Request { method, fields, .. } = request;
+        Self { host, path: request.path(), query: request.query(), method, fields }
+    }
+}
 
 // === impl Matcher ===
 
@@ -130,7 +144,7 @@ fn fit(spec: &MatchSpec, target: &Target<'_>) -> Option<(u8, usize, bool, usize,
         }
     };
     let has = |header: &ValueMatch<HeaderName>| {
-        target.headers.get_all(header.name.get()).iter().any(|value| header.value.fits(value.as_bytes()))
+        target.fields.get_all(header.name.get().as_str()).any(|value| header.value.fits(value))
     };
     let asks = |parameter: &ValueMatch<String>| {
         let mut pairs = target.query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
@@ -159,14 +173,14 @@ mod tests {
     }
 
     fn fit(matcher: &Matcher, method: &str, uri: &str) -> Option<Specificity> {
-        fit_with(matcher, method, uri, &HeaderMap::new())
+        fit_with(matcher, method, uri, &Fields::default())
     }
 
     /// `uri` is host, path and query without a scheme.
-    fn fit_with(matcher: &Matcher, method: &str, uri: &str, headers: &HeaderMap) -> Option<Specificity> {
+    fn fit_with(matcher: &Matcher, method: &str, uri: &str, fields: &Fields) -> Option<Specificity> {
         let (host, path) = uri.split_at(uri.find('/').unwrap());
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-        matcher.fit(&Target { host, path, query, method: &method.parse().unwrap(), headers })
+        matcher.fit(&Target { host, path, query, method: &method.parse().unwrap(), fields })
     }
 
     #[test]
@@ -208,7 +222,8 @@ mod tests {
             "matches: [{method: POST, headers: [{name: X-Env, value: 't.*', type: RegularExpression}], \
              queryParams: [{name: v, value: '2'}]}, {path: {type: Exact, value: /always}}]",
         );
-        let headers = HeaderMap::from_iter([("x-env".parse().unwrap(), "test".parse().unwrap())]);
+        let mut headers = Fields::default();
+        headers.append("x-env", b"test");
         assert!(fit_with(&matcher, "POST", "/x?v=2", &headers).is_some());
         assert!(fit_with(&matcher, "GET", "/x?v=2", &headers).is_none());
         assert!(
@@ -236,7 +251,8 @@ mod tests {
             matcher("hostnames: ['*.a.example.com']"),
             matcher("hostnames: [x.a.example.com]"),
         ];
-        let headers = HeaderMap::from_iter([("h".parse().unwrap(), "x".parse().unwrap())]);
+        let mut headers = Fields::default();
+        headers.append("h", b"x");
         let fits: Vec<_> = matchers
             .iter()
             .map(|matcher| fit_with(matcher, "GET", "x.a.example.com/a/b?q=x", &headers))

@@ -4,9 +4,9 @@ use crate::{
         self, AppProtocol, BackendFilters, BackendSpec, EndpointAddress, EndpointSpec, HealthSpec,
         IssuedCookie, OverrideSpec, QueueSpec, RouteSpec, RoutesSpec, StickySpec, TimeoutsSpec,
     },
+    message::Fields,
     metrics::Metrics,
 };
-use hyper::{HeaderMap, header};
 use rand::{RngExt, rngs::SmallRng};
 use split::{BackendWeight, Choice, Hints, Override, Shares, SharesError, Split, Track};
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -73,8 +73,8 @@ pub struct Backend {
 /// What the split may look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Client<'a> {
-    /// The headers of the request.
-    pub headers: &'a HeaderMap,
+    /// The lines of the request.
+    pub fields: &'a Fields,
     /// Where the connection comes from.
     pub address: IpAddr,
     /// The sticky key that it gets with this answer.
@@ -206,9 +206,7 @@ impl Route {
         let OverrideSpec { header, cookie } = self.spec.overrides.as_ref().unwrap_or(&NO_OVERRIDE);
         let key = match &self.spec.sticky {
             None => None,
-            Some(StickySpec::Header(name)) => {
-                client.headers.get(name.get()).map(header::HeaderValue::as_bytes)
-            }
+            Some(StickySpec::Header(name)) => client.fields.get(name.get().as_str()),
             Some(StickySpec::Cookie(name)) => client.cookie(name),
             Some(StickySpec::Issued(cookie)) => {
                 client.of_release(cookie).or(client.issued.map(str::as_bytes))
@@ -221,7 +219,7 @@ impl Route {
         let hints = Hints {
             header: header
                 .as_ref()
-                .and_then(|name| Override::from_bytes(client.headers.get(name.get())?.as_bytes())),
+                .and_then(|name| Override::from_bytes(client.fields.get(name.get().as_str())?)),
             cookie: cookie.as_ref().and_then(|name| Override::from_bytes(client.cookie(name)?)),
             key,
         };
@@ -347,8 +345,7 @@ impl<'a> Client<'a> {
     }
 
     fn cookie(&self, name: &str) -> Option<&'a [u8]> {
-        let lines = self.headers.get_all(header::COOKIE).into_iter();
-        let pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+        let pairs = self.fields.get_all("cookie").flat_map(|line| line.split(|&byte| byte == b';'));
         pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
     }
 }
@@ -413,9 +410,9 @@ mod tests {
 
     #[test]
     fn cookies_are_found_by_their_whole_name() {
-        let headers =
-            HeaderMap::from_iter([(header::COOKIE, "xcanary=never; canary=always; a=b".parse().unwrap())]);
-        let client = Client { headers: &headers, address: [127, 0, 0, 1].into(), issued: None };
+        let mut fields = Fields::default();
+        fields.append("cookie", b"xcanary=never; canary=always; a=b");
+        let client = Client { fields: &fields, address: [127, 0, 0, 1].into(), issued: None };
         assert_eq!(client.cookie("canary"), Some(&b"always"[..]));
         assert_eq!(client.cookie("a"), Some(&b"b"[..]));
         assert_eq!(client.cookie("b"), None);

@@ -133,7 +133,7 @@ pub(super) fn may_trail(name: &HeaderName) -> bool {
         header::TE,
         header::EXPECT,
     ];
-    !forbidden.contains(name) && !crate::exchange::is_hop_by_hop(name)
+    !forbidden.contains(name) && !crate::exchange::is_hop_by_hop(name.as_str().as_bytes())
 }
 
 #[cfg(test)]

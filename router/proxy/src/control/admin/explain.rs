@@ -3,13 +3,14 @@
 use super::{Admin, refusal};
 use crate::{
     config,
+    message::{Fields, Request},
     routes::{Backend, Client, EndpointState, Route, Target},
 };
 use axum::{
     Json,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, request},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -75,46 +76,36 @@ pub(super) async fn post(State(admin): State<Admin>, body: Bytes) -> Response {
         Ok(question) => question,
         Err(error) => return refusal(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
     };
-    let parts = match question.parts() {
-        Ok(parts) => parts,
+    let request = match question.request() {
+        Ok(request) => request,
         Err(error) => return refusal(StatusCode::UNPROCESSABLE_ENTITY, error),
     };
     let (table, _) = admin.control.acknowledged().await;
-    let target = Target {
-        host: &question.host,
-        path: parts.uri.path(),
-        query: parts.uri.query(),
-        method: &parts.method,
-        headers: &parts.headers,
-    };
+    let target = Target::of(&request, &question.host);
     let explanation = match table.find(&target) {
-        Some(route) => explain(route, &question, (&parts, &target)),
+        Some(route) => explain(route, &question, (&request, &target)),
         None => Explanation::own(404, "No route takes this request: the router answers 404.".to_owned()),
     };
     Json(explanation).into_response()
 }
 
-fn explain(
-    route: &Route,
-    question: &Question,
-    (parts, target): (&request::Parts, &Target<'_>),
-) -> Explanation {
+fn explain(route: &Route, question: &Question, (request, target): (&Request, &Target<'_>)) -> Explanation {
     let name = &route.spec.name;
     let matched = route.matcher.describe(target);
     let fits = format!("Route {name} takes it ({matched})");
-    let prefix = route.matcher.prefix_of(parts.uri.path());
+    let prefix = route.matcher.prefix_of(request.path());
     let with_route = |explanation| Explanation {
         route: Some(name.clone()),
         matched: Some(matched.clone()),
         ..explanation
     };
-    if let Some((status, _)) = route.filters.answer(parts, ("http", &question.host), prefix) {
+    if let Some((status, _)) = route.filters.answer(request, ("http", &question.host), prefix) {
         let status = status.as_u16();
         return with_route(Explanation::own(status, format!("{fits} and a filter of it answers {status}.")));
     }
     let backends: Vec<_> = route.backends.iter().map(|backend| Share::new(route, backend)).collect();
     let choice =
-        route.would_choose(Client { headers: &parts.headers, address: question.address, issued: None });
+        route.would_choose(Client { fields: &request.fields, address: question.address, issued: None });
     let Some(choice) = choice else {
         let own =
             Explanation::own(503, format!("{fits}, but all its weights are zero: the router answers 503."));
@@ -176,14 +167,13 @@ impl Default for Question {
 }
 
 impl Question {
-    fn parts(&self) -> Result<request::Parts, String> {
-        if !self.path.starts_with('/') {
-            return Err(format!("path {:?} is not usable; begin it with '/'", self.path));
-        }
-        let request = Request::builder().method(self.method.as_str()).uri(&self.path).body(());
-        let (mut parts, ()) = request.map_err(|error| format!("method or path: {error}"))?.into_parts();
-        parts.headers = self.header_map()?;
-        Ok(parts)
+    fn request(&self) -> Result<Request, String> {
+        let method = self.method.parse().map_err(|error| format!("method: {error}"))?;
+        let fields = Fields::from(&self.header_map()?);
+        let request = Request::new(method, self.path.as_bytes(), Version::HTTP_11, fields);
+        request.filter(|_| self.path.starts_with('/')).ok_or_else(|| {
+            format!("path {:?} is not usable; begin it with '/' and encode what is no URI", self.path)
+        })
     }
 
     fn header_map(&self) -> Result<HeaderMap, String> {

@@ -5,6 +5,7 @@ use super::{
     chunked::Chunked,
     head::{self, Framing, Head},
 };
+use crate::message::Outline;
 use proptest::{prelude::*, sample::select};
 
 const HEADS: [&str; 4] = [
@@ -102,11 +103,17 @@ proptest! {
 
     #[test]
     fn a_head_that_passes_is_read_alike_by_others(bytes in spoiled(&HEADS)) {
-        let Ok(Head::Complete { length, framing, .. }) = head::check(&bytes) else { return Ok(()) };
+        let mut outline = Outline::default();
+        let Ok(Head::Complete { length, framing, .. }) = head::check(&bytes, &mut outline) else { return Ok(()) };
         let mut lines = [httparse::EMPTY_HEADER; head::LINES_MAX];
         let mut request = httparse::Request::new(&mut lines);
         prop_assert_eq!(request.parse(&bytes), Ok(httparse::Status::Complete(length)));
         let count = request.headers.len();
+        let ours = outline.lines.iter().map(|(name, value)| (name.in_bytes(&bytes), value.in_bytes(&bytes)));
+        let theirs = request.headers.iter().map(|line| (line.name.as_bytes(), line.value.trim_ascii()));
+        prop_assert_eq!(ours.collect::<Vec<_>>(), theirs.collect::<Vec<_>>());
+        prop_assert_eq!(Some(outline.method.in_bytes(&bytes)), request.method.map(str::as_bytes));
+        prop_assert_eq!(Some(outline.target.in_bytes(&bytes)), request.path.map(str::as_bytes));
 
         let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
         let end = memchr::memmem::find(&bytes[..length], b"\r\n\r\n").map(|at| at + 4);

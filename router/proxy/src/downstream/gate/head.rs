@@ -1,4 +1,8 @@
 use super::Refusal;
+use crate::{
+    lines::{self, Malformed, is_token},
+    message::{Outline, Place},
+};
 use hyper::StatusCode;
 
 /// What the bytes at the beginning of a message are.
@@ -51,48 +55,33 @@ pub(crate) const EXPECTATION: Refusal =
 const REPEATED_FRAMING: Refusal = Refusal::bad("the length of the body is stated twice");
 const HOST: Refusal = Refusal::bad("exactly one valid Host header is needed");
 
-/// Checks the head that `bytes` begin with.
-pub(super) fn check(bytes: &[u8]) -> Result<Head, Refusal> {
+/// Checks the head that `bytes` begin with, and notes where its parts are.
+pub(super) fn check(bytes: &[u8], outline: &mut Outline) -> Result<Head, Refusal> {
+    outline.clear();
     if let Some(empty) = bytes.strip_prefix(b"\r\n") {
         // One is a habit of old clients; more are noise.
         return if empty.starts_with(b"\r") { Err(MALFORMED_LINE) } else { Ok(Head::EmptyLine(2)) };
     }
-    let Some((line, mut at)) = line_at(bytes, 0)? else { return incomplete(bytes) };
+    let Some((line, mut at)) = lines::line_at(bytes, 0)? else { return incomplete(bytes) };
     let (method, target, version) = request_line(line)?;
+    outline.is_http11 = version == Version::Http11;
+    outline.method = Place::of(0, method);
+    outline.target = Place::of(method.len() + 1, target);
     let mut fields = Fields::default();
     for _ in 0..=LINES_MAX {
-        let Some((line, next)) = line_at(bytes, at)? else { return incomplete(bytes) };
-        at = next;
-        if at > HEAD_BYTES_MAX {
+        let Some((line, next)) = lines::line_at(bytes, at)? else { return incomplete(bytes) };
+        if next > HEAD_BYTES_MAX {
             return Err(too_large());
         }
         if line.is_empty() {
-            return complete(at, (method, target, version), &fields);
+            return complete(next, (method, target, version), &fields);
         }
-        fields.add(line, version)?;
+        let [(name, name_at), (value, value_at)] = lines::field(line, at)?;
+        fields.note(name, value, version)?;
+        outline.add(name_at, value_at);
+        at = next;
     }
     Err(too_large())
-}
-
-/// RFC 9110 §5.6.2.
-pub(super) const fn is_token(byte: u8) -> bool {
-    TOKEN[byte as usize]
-}
-
-/// One load instead of several comparisons for each byte of a name.
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte as usize] = is_token_by_rule(byte);
-        byte += 1;
-    }
-    table
-};
-
-const fn is_token_by_rule(byte: u8) -> bool {
-    matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-        | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
 }
 
 fn incomplete(bytes: &[u8]) -> Result<Head, Refusal> {
@@ -103,16 +92,6 @@ const fn too_large() -> Refusal {
     Refusal {
         status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         why: "the head of the request is too large",
-    }
-}
-
-/// The line from `at` on without its end, and where the next one begins. Lines end with CR LF and nothing else.
-fn line_at(bytes: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, Refusal> {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let Some(length) = memchr::memchr(b'\n', rest) else { return Ok(None) };
-    match rest.get(..length).and_then(|line| line.strip_suffix(b"\r")) {
-        Some(line) => Ok(Some((line, at + length + 1))),
-        None => Err(Refusal::bad("lines must end with CR LF")),
     }
 }
 
@@ -153,23 +132,6 @@ fn request_line(line: &[u8]) -> Result<(&[u8], &[u8], Version), Refusal> {
 // === impl Fields ===
 
 impl<'a> Fields<'a> {
-    fn add(&mut self, line: &'a [u8], version: Version) -> Result<(), Refusal> {
-        let colon = memchr::memchr(b':', line).ok_or(MALFORMED_LINE)?;
-        let (name, value) = line.split_at(colon);
-        // A name that is empty, begins with white space (a folded line) or ends with it is no token.
-        if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
-            return Err(MALFORMED_LINE);
-        }
-        let value = value.get(1..).unwrap_or_default();
-        // Without an early exit this loop is done many bytes at a time.
-        let is_malformed =
-            value.iter().fold(false, |bad, &byte| bad | (byte < b' ' && byte != b'\t') | (byte == 0x7F));
-        if is_malformed {
-            return Err(MALFORMED_LINE);
-        }
-        self.note(name, value.trim_ascii(), version)
-    }
-
     fn note(&mut self, name: &[u8], value: &'a [u8], version: Version) -> Result<(), Refusal> {
         let is = |expected: &[u8]| name.eq_ignore_ascii_case(expected);
         match name.len() {
@@ -201,6 +163,15 @@ impl<'a> Fields<'a> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::End => Self::bad("lines must end with CR LF"),
+            Malformed::Field => MALFORMED_LINE,
+        }
     }
 }
 
@@ -303,7 +274,7 @@ mod tests {
     use super::*;
 
     fn framing(head: &str) -> Result<Framing, Refusal> {
-        match check(head.as_bytes())? {
+        match check(head.as_bytes(), &mut Outline::default())? {
             Head::Complete { length, framing, .. } if length == head.len() => Ok(framing),
             other => panic!("{head:?}: {other:?}"),
         }
@@ -323,6 +294,7 @@ mod tests {
         assert_eq!(framing(&with("Content-Length: 0")), Ok(Framing::None));
         assert_eq!(framing(&with("transfer-encoding:\tChunked ")), Ok(Framing::Chunked));
         assert_eq!(framing(&with("X: \u{e4}\t\"quoted\"")), Ok(Framing::None));
+        let check = |bytes| check(bytes, &mut Outline::default());
         assert_eq!(check(b"GET / HTTP/1.1\r\nHost"), Ok(Head::Incomplete));
         assert_eq!(check(b"\r\nGET / "), Ok(Head::EmptyLine(2)));
     }
@@ -330,7 +302,10 @@ mod tests {
     #[test]
     fn limits_are_limits() {
         let too_large = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        assert_eq!(check(&[b'a'; HEAD_BYTES_MAX + 1]).unwrap_err().status, too_large);
+        assert_eq!(
+            check(&[b'a'; HEAD_BYTES_MAX + 1], &mut Outline::default()).unwrap_err().status,
+            too_large
+        );
         assert_eq!(
             framing(&with(&format!("X: {}", "y".repeat(HEAD_BYTES_MAX)))).unwrap_err().status,
             too_large

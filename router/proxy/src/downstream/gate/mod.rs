@@ -10,6 +10,7 @@ mod chunked;
 mod fuzz;
 mod head;
 
+use crate::message::Outline;
 use chunked::Chunked;
 pub(crate) use head::{
     EXPECTATION, HEAD_BYTES_MAX, LINES_MAX, MALFORMED_LINE, TARGET_BYTES_MAX, is_authority, length,
@@ -25,6 +26,8 @@ pub(super) struct Gate {
     seen: usize,
     /// Heads that were handed on.
     admitted: usize,
+    /// Of the head that was looked at last.
+    pub(super) outline: Outline,
 }
 
 #[derive(Debug)]
@@ -99,8 +102,8 @@ pub(super) enum Stage {
 // === impl Gate ===
 
 impl Gate {
-    pub(super) const fn new() -> Self {
-        Self { state: State::Head, seen: 0, admitted: 0 }
+    pub(super) fn new() -> Self {
+        Self { state: State::Head, seen: 0, admitted: 0, outline: Outline::default() }
     }
 
     /// Looks at all bytes that were read and not yet handed on; at most `max` can be handed on now.
@@ -167,7 +170,7 @@ impl Gate {
         if self.has_no_new_line(bytes) {
             return Verdict::More;
         }
-        match head::check(bytes) {
+        match head::check(bytes, &mut self.outline) {
             Ok(Head::Incomplete) => {
                 self.seen = bytes.len();
                 Verdict::More

@@ -9,12 +9,12 @@ use super::{
     },
     hpack,
     incoming::channel,
-    request::{Fields, Unfit},
+    request::{self, Unfit},
     stream::Stream,
     window::{self, Window},
 };
-use crate::exchange;
-use hyper::{StatusCode, http::request};
+use crate::{exchange, message::Request};
+use hyper::StatusCode;
 use std::rc::Rc;
 
 /// A header block that is not complete.
@@ -119,7 +119,7 @@ impl<S> Connection<S> {
 
     /// A header block is complete. It is read in any case, as later ones refer to it.
     fn block(&mut self, (id, is_last): (u32, bool), block: &[u8]) -> Result<(), Fault> {
-        let mut fields = Fields::default();
+        let mut fields = request::Reading::default();
         let decoded = self.decoder.decode(block, |field, size| fields.add(field, size));
         decoded.map_err(|hpack::Undecodable| Fault::Connection(Reason::CompressionError))?;
         let malformed = Fault::Stream(id, Reason::ProtocolError);
@@ -143,8 +143,8 @@ impl<S> Connection<S> {
                 self.refuse(id);
                 Ok(())
             }
-            Ok((parts, length)) => {
-                self.open(id, parts, (!is_last).then_some(length));
+            Ok((request, length)) => {
+                self.open(id, request, (!is_last).then_some(length));
                 Ok(())
             }
             Err(Unfit::Malformed) => Err(malformed),
@@ -158,12 +158,12 @@ impl<S> Connection<S> {
     }
 
     /// A request begins. `body`: its length where it is stated, if there is one.
-    fn open(&mut self, id: u32, parts: request::Parts, body: Option<Option<u64>>) {
+    fn open(&mut self, id: u32, request: Request, body: Option<Option<u64>>) {
         let place = self.streams.open.vacant_key();
         let waker = self.streams.ready.waker(place);
         let (inlet, incoming) = body.map(|length| channel(length, waker)).unzip();
-        let method = parts.method.clone();
-        let answering = Box::pin(exchange::handle_stream(Rc::clone(&self.client), parts, incoming));
+        let method = request.method.clone();
+        let answering = Box::pin(exchange::handle_stream(Rc::clone(&self.client), request, incoming));
         let room = Window::new(super::STREAM_WINDOW);
         let stream = Stream::new(id, &method, answering, (self.peer.stream_window, room), inlet);
         self.streams.open.insert(stream);

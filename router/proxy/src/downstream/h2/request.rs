@@ -1,20 +1,19 @@
 use super::hpack::Field;
-use crate::downstream::gate::{self, Refusal};
-use bytes::Bytes;
-use hyper::{
-    HeaderMap, Method, Request, StatusCode, Uri, Version,
-    header::{self, HeaderValue},
-    http::request,
+use crate::{
+    downstream::gate::{self, Refusal},
+    message::{Fields, Request},
 };
+use bytes::Bytes;
+use hyper::{HeaderMap, Method, StatusCode, Version, header::HeaderValue};
 
 /// The fields of a header block, as they come.
 #[derive(Default)]
-pub(super) struct Fields {
+pub(super) struct Reading {
     method: Option<Method>,
     has_scheme: bool,
     authority: Option<HeaderValue>,
     path: Option<Bytes>,
-    lines: HeaderMap,
+    lines: Fields,
     /// As RFC 9113 §10.5.1 counts it.
     size: usize,
     is_malformed: bool,
@@ -29,12 +28,13 @@ pub(super) enum Unfit {
     Malformed,
 }
 
-/// Usual requests have fewer lines.
-const LINES_USUAL: usize = 12;
+/// Usual requests have fewer lines and bytes.
+const LINES_USUAL: usize = 16;
+const BYTES_USUAL: usize = 500;
 
-// === impl Fields ===
+// === impl Reading ===
 
-impl Fields {
+impl Reading {
     pub(super) fn add(&mut self, field: &Field, size: usize) {
         self.size += size;
         if self.size > gate::HEAD_BYTES_MAX {
@@ -49,9 +49,9 @@ impl Fields {
             Field::Line(name, value) => {
                 self.is_malformed |= concerns_connection(name.as_str(), value);
                 if self.lines.is_empty() {
-                    self.lines.reserve(LINES_USUAL);
+                    self.lines = Fields::with_capacity(LINES_USUAL, BYTES_USUAL);
                 }
-                self.lines.append(name, value.clone());
+                self.lines.append(name.as_str(), value.as_bytes());
                 return;
             }
             Field::Malformed => true,
@@ -60,11 +60,11 @@ impl Fields {
     }
 
     /// The request that the fields are the head of, and the length of its body where it is stated.
-    pub(super) fn request(self) -> Result<(request::Parts, Option<u64>), Unfit> {
+    pub(super) fn request(self) -> Result<(Request, Option<u64>), Unfit> {
         if self.size > gate::HEAD_BYTES_MAX {
             Err(Unfit::TooLarge)
         } else {
-            self.parts().ok_or(Unfit::Malformed)
+            self.read().ok_or(Unfit::Malformed)
         }
     }
 
@@ -72,42 +72,40 @@ impl Fields {
     pub(super) fn trailers(self) -> Option<HeaderMap> {
         let is_plain = self.method.is_none() && !self.has_scheme && self.authority.is_none();
         let is_good = is_plain && self.path.is_none() && !self.is_malformed;
-        (is_good && self.size <= gate::HEAD_BYTES_MAX).then_some(self.lines)
+        (is_good && self.size <= gate::HEAD_BYTES_MAX).then(|| self.lines.to_map())
     }
 
-    fn parts(self) -> Option<(request::Parts, Option<u64>)> {
-        let Self { method, has_scheme, authority, path, lines, is_malformed, .. } = self;
+    fn read(self) -> Option<(Request, Option<u64>)> {
+        let Self { method, has_scheme, authority, path, lines: mut fields, is_malformed, .. } = self;
         let method = method.filter(|_| !is_malformed)?;
-        let (mut parts, ()) = Request::new(()).into_parts();
-        if method == Method::CONNECT {
+        let target = if method == Method::CONNECT {
             // It has an authority and nothing else (RFC 9113 §8.5).
             authority.as_ref().filter(|_| !has_scheme && path.is_none())?;
+            Bytes::from_static(b"/")
         } else {
-            let path = path.filter(|path| has_scheme && (path.starts_with(b"/") || &path[..] == b"*"))?;
-            parts.uri = Uri::from_maybe_shared(path).ok()?;
-        }
-        parts.method = method;
-        parts.version = Version::HTTP_2;
-        parts.headers = lines;
+            path.filter(|_| has_scheme)?
+        };
         if let Some(authority) = authority {
-            name_host(&mut parts.headers, authority);
+            name_host(&mut fields, authority.as_bytes());
         }
-        let length = match parts.headers.get(header::CONTENT_LENGTH) {
-            Some(length) => Some(gate::length(length.as_bytes()).ok()?),
+        let length = match fields.get("content-length") {
+            Some(length) => Some(gate::length(length).ok()?),
             None => None,
         };
-        Some((parts, length))
+        Some((Request::new(method, &target, Version::HTTP_2, fields)?, length))
     }
 }
 
 /// The host is where HTTP/1.1 has it. Where two are named that disagree, both are kept, and [`check`] refuses them.
-fn name_host(headers: &mut HeaderMap, authority: HeaderValue) {
-    let agrees = |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(authority.as_bytes());
-    let is_same = headers.get_all(header::HOST).iter().all(agrees);
-    if is_same && headers.get_all(header::HOST).iter().nth(1).is_none() {
-        headers.insert(header::HOST, authority);
+fn name_host(fields: &mut Fields, authority: &[u8]) {
+    let mut hosts = fields.get_all("host");
+    let is_same =
+        hosts.next().is_none_or(|host| host.eq_ignore_ascii_case(authority)) && hosts.next().is_none();
+    drop(hosts);
+    if is_same {
+        fields.insert("host", authority);
     } else {
-        headers.append(header::HOST, authority);
+        fields.append("host", authority);
     }
 }
 
@@ -121,49 +119,46 @@ fn concerns_connection(name: &str, value: &HeaderValue) -> bool {
 }
 
 /// What HTTP/2 allows and a backend could read differently (RFC 9113 §8.3).
-pub(in crate::downstream) fn check(parts: &request::Parts) -> Result<(), Refusal> {
-    if parts.method == Method::CONNECT {
+pub(in crate::downstream) fn check(request: &Request) -> Result<(), Refusal> {
+    if request.method == Method::CONNECT {
         return Err(Refusal {
             status: StatusCode::METHOD_NOT_ALLOWED,
             why: "CONNECT is not for this server; a WebSocket needs HTTP/1.1 here",
         });
     }
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let host = hosts.next().filter(|host| gate::is_authority(host.as_bytes()));
-    if host.is_none() || hosts.next().is_some() {
+    let mut hosts = request.fields.get_all("host");
+    if !hosts.next().is_some_and(gate::is_authority) || hosts.next().is_some() {
         return Err(Refusal::bad("exactly one valid :authority or Host is needed, and they must agree"));
     }
-    let path = parts.uri.path();
-    if !(path.starts_with('/') || path == "*" && parts.method == Method::OPTIONS) {
+    if request.target() == "*" && request.method != Method::OPTIONS {
         return Err(Refusal::bad(":path must begin with '/'"));
     }
-    if parts.uri.path_and_query().is_some_and(|target| target.as_str().len() > gate::TARGET_BYTES_MAX) {
+    if request.target().len() > gate::TARGET_BYTES_MAX {
         return Err(Refusal {
             status: StatusCode::URI_TOO_LONG,
             why: "the target of the request is too long",
         });
     }
-    check_fields(parts)
+    check_fields(&request.fields)
 }
 
-fn check_fields(parts: &request::Parts) -> Result<(), Refusal> {
-    let mut lengths = parts.headers.get_all(header::CONTENT_LENGTH).iter();
-    if lengths.nth(1).is_some() {
+fn check_fields(fields: &Fields) -> Result<(), Refusal> {
+    if fields.get_all("content-length").nth(1).is_some() {
         return Err(Refusal::bad("Content-Length must be one number"));
     }
     let mut lines = 0;
-    for (name, value) in &parts.headers {
-        match name.as_str() {
+    for (name, value) in fields.iter() {
+        match name {
             // Browsers send a line for each cookie; the backend gets one.
-            "cookie" => {}
-            "content_length" | "transfer_encoding" => return Err(gate::MALFORMED_LINE),
-            "expect" if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+            b"cookie" => {}
+            b"content_length" | b"transfer_encoding" => return Err(gate::MALFORMED_LINE),
+            b"expect" if !value.eq_ignore_ascii_case(b"100-continue") => {
                 return Err(gate::EXPECTATION);
             }
             _ => lines += 1,
         }
         // RFC 9113 §8.2.1; NUL, CR and LF are no part of a value anyway.
-        if value.as_bytes().trim_ascii().len() != value.len() {
+        if value.trim_ascii().len() != value.len() {
             return Err(Refusal::bad("a field value begins or ends with white space"));
         }
     }
@@ -183,33 +178,32 @@ mod tests {
         super::hpack::{Decoder, put},
         *,
     };
-    use hyper::header::HeaderName;
 
     /// `GET / HTTP/1.1` with these lines, of which `:authority` is one.
-    fn request(lines: &[(&'static str, &str)]) -> Result<(request::Parts, Option<u64>), Unfit> {
+    fn request(lines: &[(&'static str, &str)]) -> Result<(Request, Option<u64>), Unfit> {
         let mut block = vec![0x82, 0x86, 0x84];
         for (name, value) in lines {
             if *name == ":authority" {
                 block.extend([0x01, u8::try_from(value.len()).unwrap()]);
                 block.extend(value.as_bytes());
             } else {
-                put(&mut block, &HeaderName::from_static(name), value.as_bytes());
+                put(&mut block, name.as_bytes(), value.as_bytes());
             }
         }
-        let mut fields = Fields::default();
-        Decoder::new(0).decode(&block, |field, size| fields.add(field, size)).unwrap();
-        fields.request()
+        let mut read = Reading::default();
+        Decoder::new(0).decode(&block, |field, size| read.add(field, size)).unwrap();
+        read.request()
     }
 
     #[test]
     fn the_host_is_where_http_1_has_it() {
-        let (parts, length) = request(&[(":authority", "a:80"), ("x", "1"), ("x", "2")]).unwrap();
-        assert_eq!((parts.method.as_str(), parts.uri.path(), length), ("GET", "/", None));
-        assert_eq!(parts.headers[header::HOST], "a:80");
-        assert_eq!(parts.headers.get_all("x").iter().count(), 2);
-        assert!(check(&parts).is_ok());
-        let (parts, length) = request(&[("host", "a"), ("content-length", "5")]).unwrap();
-        assert_eq!((check(&parts).is_ok(), length), (true, Some(5)));
+        let (read, length) = request(&[(":authority", "a:80"), ("x", "1"), ("x", "2")]).unwrap();
+        assert_eq!((read.method.as_str(), read.path(), length), ("GET", "/", None));
+        assert_eq!(read.fields.get_str("host"), Some("a:80"));
+        assert_eq!(read.fields.get_all("x").count(), 2);
+        assert!(check(&read).is_ok());
+        let (read, length) = request(&[("host", "a"), ("content-length", "5")]).unwrap();
+        assert_eq!((check(&read).is_ok(), length), (true, Some(5)));
     }
 
     #[test]
@@ -219,11 +213,11 @@ mod tests {
             &[(":authority", "a"), ("host", "a"), ("host", "a")],
             &[],
         ] {
-            let (parts, _) = request(lines).unwrap();
-            assert!(check(&parts).is_err(), "{lines:?}");
+            let (read, _) = request(lines).unwrap();
+            assert!(check(&read).is_err(), "{lines:?}");
         }
-        let (parts, _) = request(&[(":authority", "a"), ("host", "A")]).unwrap();
-        assert!(check(&parts).is_ok());
+        let (read, _) = request(&[(":authority", "a"), ("host", "A")]).unwrap();
+        assert!(check(&read).is_ok());
     }
 
     #[test]

@@ -2,13 +2,13 @@ use super::{hpack, incoming::Inlet, output::Output, window::Window};
 use crate::{
     downstream::{Client, h2::frame::Reason},
     exchange::{Body, is_hop_by_hop},
+    message::{Fields, Response},
     timers::Timer,
 };
 use bytes::Bytes;
 use hyper::{
-    HeaderMap, Method, Response, StatusCode,
+    HeaderMap, Method, StatusCode,
     body::{Body as _, Frame},
-    header,
 };
 use std::{
     io::Write,
@@ -138,14 +138,13 @@ impl Stream {
 
     /// Sends the head of the answer; true when that is all.
     fn begin(&mut self, response: Response<Body>, way: &mut Way<'_>) -> bool {
-        let (parts, body) = response.into_parts();
-        let (status, headers) = (parts.status, parts.headers);
+        let Response { status, fields, body } = response;
         let has_none = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let is_empty = body.is_end_stream();
         let is_all = is_empty || has_none || self.is_head;
         let length = body.size_hint().exact().filter(|_| !is_empty && !has_none);
         let date = way.client.worker.date.get();
-        let put = |out: &mut Vec<u8>| put_head(out, (status, &headers), length, &date);
+        let put = |out: &mut Vec<u8>| put_head(out, (status, &fields), length, &date);
         way.output.put_block((self.id, is_all), way.frame_max, put);
         self.state = State::Sending(body);
         is_all
@@ -213,34 +212,29 @@ impl Stream {
 }
 
 /// The head of an answer without what concerns a connection, and with a date.
-fn put_head(
-    out: &mut Vec<u8>,
-    (status, headers): (StatusCode, &HeaderMap),
-    length: Option<u64>,
-    date: &[u8],
-) {
+fn put_head(out: &mut Vec<u8>, (status, fields): (StatusCode, &Fields), length: Option<u64>, date: &[u8]) {
     let (mut has_date, mut has_length) = (false, false);
     hpack::put_status(out, status);
-    for (name, value) in headers {
-        has_date |= name == header::DATE;
-        has_length |= name == header::CONTENT_LENGTH;
-        if !is_hop_by_hop(name) && name != header::TE {
-            hpack::put(out, name, value.as_bytes());
+    for (name, value) in fields.iter() {
+        has_date |= name == b"date";
+        has_length |= name == b"content-length";
+        if !is_hop_by_hop(name) && name != b"te" {
+            hpack::put(out, name, value);
         }
     }
     if let Some(length) = length.filter(|_| !has_length) {
         let mut text = Vec::new();
         // Writing to memory does not fail.
         let _ = write!(text, "{length}");
-        hpack::put(out, &header::CONTENT_LENGTH, &text);
+        hpack::put(out, b"content-length", &text);
     }
     if !has_date {
-        hpack::put(out, &header::DATE, date);
+        hpack::put(out, b"date", date);
     }
 }
 
 fn put_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
     for (name, value) in trailers {
-        hpack::put(out, name, value.as_bytes());
+        hpack::put(out, name.as_str().as_bytes(), value.as_bytes());
     }
 }

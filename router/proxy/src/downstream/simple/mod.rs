@@ -12,9 +12,8 @@ use super::{
     gate::{Gate, HEAD_BYTES_MAX, Stage, Verdict},
     transport::Transport,
 };
-use crate::{exchange, fill::poll_little, lifecycle::Phase, turn};
+use crate::{exchange, fill::poll_little, lifecycle::Phase, message::Request, turn};
 use bytes::{Buf, BytesMut};
-use hyper::http::request::Parts;
 use response::{Output, Sent};
 use std::{
     future::poll_fn,
@@ -51,13 +50,13 @@ pub(super) async fn serve<S: Transport>(
     let mut simple = Simple { client, stream, input, gate: Gate::new(), is_new: true };
     let mut output = Output::default();
     loop {
-        let parts = match poll_fn(|cx| simple.poll_request(cx)).await? {
-            Ok(parts) => parts,
+        let request = match poll_fn(|cx| simple.poll_request(cx)).await? {
+            Ok(request) => request,
             Err(next) => return Ok(next),
         };
         simple.is_new = false;
         // Boxed, so that an idle connection has no room for it.
-        let mut answering = Box::pin(exchange::handle_simple(Rc::clone(client), parts));
+        let mut answering = Box::pin(exchange::handle_simple(Rc::clone(client), request));
         let begun = poll_fn(|cx| match answering.as_mut().poll(cx) {
             Poll::Ready(response) => Poll::Ready(Ok(output.begin(response, client.worker.date.get(), cx))),
             Poll::Pending => simple.poll_gone(cx).map(Err),
@@ -89,7 +88,7 @@ pub(super) async fn serve<S: Transport>(
 // === impl Simple ===
 
 impl<S: Transport> Simple<'_, S> {
-    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Result<Parts, Next>>> {
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Result<Request, Next>>> {
         loop {
             if let Some(found) = self.look() {
                 return Poll::Ready(Ok(found));
@@ -114,22 +113,19 @@ impl<S: Transport> Simple<'_, S> {
     }
 
     /// Takes a request from the bytes at hand, if they begin with a simple one; `None` while it is not complete.
-    fn look(&mut self) -> Option<Result<Parts, Next>> {
+    fn look(&mut self) -> Option<Result<Request, Next>> {
         loop {
             match self.gate.admit(self.input, usize::MAX) {
                 Verdict::More => return None,
                 Verdict::Skip(count) => self.input.advance(count),
                 // A head without a body: the next head follows.
                 Verdict::Pass(length) if self.gate.stage() == Stage::Head => {
-                    let head = self.input.split_to(length).freeze();
-                    if let Some(parts) = request::parse(&head) {
-                        self.client.has_read();
-                        return Some(Ok(parts));
-                    }
+                    let head = self.input.get(..length).unwrap_or_default();
                     // hyper begins where this request begins.
-                    let rest = std::mem::replace(self.input, BytesMut::from(head));
-                    self.input.unsplit(rest);
-                    break;
+                    let Some(request) = request::simple(head, &mut self.gate.outline) else { break };
+                    self.input.advance(length);
+                    self.client.has_read();
+                    return Some(Ok(request));
                 }
                 Verdict::Pass(_) | Verdict::Hold | Verdict::Refuse(_) | Verdict::Break => break,
             }

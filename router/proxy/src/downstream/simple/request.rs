@@ -1,43 +1,23 @@
-use crate::{downstream::gate::LINES_MAX, lines};
-use bytes::Bytes;
-use hyper::{HeaderMap, Method, Request, Uri, header, http::request::Parts};
+use crate::message::{Outline, Request};
 
-/// The request whose head this is, all of it and nothing more, as the gate has passed it. `None`: it is not simple.
-pub(super) fn parse(head: &Bytes) -> Option<Parts> {
-    let mut room = lines::room::<LINES_MAX>();
-    let mut request = httparse::Request::new(&mut []);
-    let parsed = request.parse_with_uninit_headers(head, &mut room).ok()?;
-    let (method, target) = (request.method?, request.path?);
-    let is_simple = parsed == httparse::Status::Complete(head.len())
-        && request.version == Some(1)
-        && !matches!(method, "HEAD" | "CONNECT")
-        && target.starts_with('/')
-        && request.headers.iter().all(|line| !concerns_connection(line));
-    if !is_simple {
-        return None;
-    }
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.method = Method::from_bytes(method.as_bytes()).ok()?;
-    parts.uri = Uri::from_maybe_shared(head.slice_ref(target.as_bytes())).ok()?;
-    parts.headers = HeaderMap::with_capacity(request.headers.len());
-    for line in request.headers {
-        let (name, value) = lines::line(head, line)?;
-        parts.headers.append(name, value);
-    }
-    Some(parts)
+/// The request whose head this is, as the gate has passed it. `None`: it is not simple.
+pub(super) fn simple(head: &[u8], outline: &mut Outline) -> Option<Request> {
+    let is_simple = outline.is_http11
+        && !matches!(outline.method.in_bytes(head), b"HEAD" | b"CONNECT")
+        && !outline
+            .lines
+            .iter()
+            .any(|(name, value)| concerns_connection(name.in_bytes(head), value.in_bytes(head)));
+    if is_simple { Request::of_head(head, outline) } else { None }
 }
 
 /// What changes how the answer is sent, or what follows it.
-fn concerns_connection(line: &httparse::Header<'_>) -> bool {
-    let name = line.name;
+fn concerns_connection(name: &[u8], value: &[u8]) -> bool {
     match name.len() {
-        2 => name.eq_ignore_ascii_case("te"),
-        6 => name.eq_ignore_ascii_case("expect"),
-        7 => name.eq_ignore_ascii_case("upgrade"),
-        10 => {
-            name.eq_ignore_ascii_case(header::CONNECTION.as_str())
-                && !line.value.eq_ignore_ascii_case(b"keep-alive")
-        }
+        2 => name.eq_ignore_ascii_case(b"te"),
+        6 => name.eq_ignore_ascii_case(b"expect"),
+        7 => name.eq_ignore_ascii_case(b"upgrade"),
+        10 => name.eq_ignore_ascii_case(b"connection") && !value.eq_ignore_ascii_case(b"keep-alive"),
         _ => false,
     }
 }
@@ -45,18 +25,22 @@ fn concerns_connection(line: &httparse::Header<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::downstream::gate::{Gate, Verdict};
+    use hyper::Method;
 
-    fn taken(head: &str) -> Option<Parts> {
-        parse(&Bytes::copy_from_slice(head.as_bytes()))
+    fn taken(head: &str) -> Option<Request> {
+        let mut gate = Gate::new();
+        let is_passed = matches!(gate.admit(head.as_bytes(), usize::MAX), Verdict::Pass(_));
+        simple(head.as_bytes(), &mut gate.outline).filter(|_| is_passed)
     }
 
     #[test]
     fn a_simple_request_is_taken_as_it_is() {
-        let parts =
+        let request =
             taken("GET /a%2Fb?q HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nX: 1\r\nx: 2\r\n\r\n")
                 .unwrap();
-        assert_eq!((parts.method, parts.uri.path(), parts.uri.query()), (Method::GET, "/a%2Fb", Some("q")));
-        assert_eq!(parts.headers.get_all("x").iter().collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!((&request.method, request.path(), request.query()), (&Method::GET, "/a%2Fb", Some("q")));
+        assert_eq!(request.fields.get_all("x").collect::<Vec<_>>(), [b"1", b"2"]);
     }
 
     #[test]

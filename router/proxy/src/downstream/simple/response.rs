@@ -1,12 +1,12 @@
 use crate::{
     downstream::client::{Client, PROGRESS_MIN},
     exchange::Body,
+    message::{Fields, Response},
 };
 use bytes::{Buf, Bytes};
 use hyper::{
-    Response, StatusCode,
+    StatusCode,
     body::{Body as _, Frame},
-    header::{self, HeaderMap, HeaderName},
 };
 use std::{
     io::{self, IoSlice, Write},
@@ -76,8 +76,7 @@ impl Output {
         date: [u8; 29],
         cx: &mut Context<'_>,
     ) -> Sending {
-        let (parts, body) = response.into_parts();
-        let (status, headers) = (parts.status, parts.headers);
+        let Response { status, fields, body } = response;
         let framing = match (status, body.size_hint().exact()) {
             (StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED, _) => Framing::None,
             (_, Some(length)) => Framing::Length(length),
@@ -85,8 +84,8 @@ impl Output {
         };
         self.head.clear();
         self.written = 0;
-        self.put_head((status, &headers), framing, date);
-        let closes = headers.get(header::CONNECTION).is_some_and(|value| value == "close");
+        self.put_head((status, &fields), framing, date);
+        let closes = fields.get("connection") == Some(b"close");
         let state =
             if matches!(framing, Framing::None | Framing::Length(0)) { State::End } else { State::More };
         let mut sending = Sending { body, framing, state, closes };
@@ -97,34 +96,36 @@ impl Output {
         sending
     }
 
-    fn put_head(&mut self, (status, headers): (StatusCode, &HeaderMap), framing: Framing, date: [u8; 29]) {
+    fn put_head(&mut self, (status, fields): (StatusCode, &Fields), framing: Framing, date: [u8; 29]) {
         let reason = status.canonical_reason().unwrap_or("<none>");
         for part in ["HTTP/1.1 ", status.as_str(), " ", reason, "\r\n"] {
             self.head.extend_from_slice(part.as_bytes());
         }
         let mut has_date = false;
-        for (name, value) in headers {
-            has_date |= name == header::DATE;
-            let is_framing = name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING;
+        for (name, value) in fields.iter() {
+            has_date |= name == b"date";
+            let is_length = name == b"content-length";
             // A 304 tells the length that a 200 would have had (RFC 9110 §8.6).
-            if !is_framing || (status == StatusCode::NOT_MODIFIED && name == header::CONTENT_LENGTH) {
-                self.put(name, value.as_bytes());
+            if !(is_length || name == b"transfer-encoding")
+                || (status == StatusCode::NOT_MODIFIED && is_length)
+            {
+                self.put(name, value);
             }
         }
         match framing {
             Framing::None => {}
             // Writing to memory does not fail.
             Framing::Length(length) => drop(write!(self.head, "content-length: {length}\r\n")),
-            Framing::Chunked => self.put(&header::TRANSFER_ENCODING, b"chunked"),
+            Framing::Chunked => self.put(b"transfer-encoding", b"chunked"),
         }
         if !has_date {
-            self.put(&header::DATE, &date);
+            self.put(b"date", &date);
         }
         self.head.extend_from_slice(b"\r\n");
     }
 
-    fn put(&mut self, name: &HeaderName, value: &[u8]) {
-        for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
+    fn put(&mut self, name: &[u8], value: &[u8]) {
+        for part in [name, b": ", value, b"\r\n"] {
             self.head.extend_from_slice(part);
         }
     }

@@ -1,15 +1,15 @@
-use crate::{lines, upstream::Trouble};
-use bytes::{Bytes, BytesMut};
-use httparse::ParserConfig;
-use hyper::{
-    HeaderMap, StatusCode,
-    header::{self, HeaderName, HeaderValue},
+use crate::{
+    exchange::is_hop_by_hop,
+    lines::{self, Malformed},
+    message::{Fields, Outline},
+    upstream::Trouble,
 };
+use hyper::StatusCode;
 
 /// The head of a response without what concerns the connection only.
 pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    pub(crate) fields: Fields,
     /// `Content-Length`.
     pub(super) length: Option<u64>,
     /// `Transfer-Encoding: chunked`.
@@ -17,7 +17,20 @@ pub(crate) struct ResponseHead {
     /// The backend will close the connection.
     pub(super) closes: bool,
     /// `Upgrade`, as far as it is an answer to one.
-    pub(crate) upgrade: Option<HeaderValue>,
+    pub(crate) upgrade: Option<Box<[u8]>>,
+}
+
+/// What the lines of a head add up to.
+struct Lines<'a> {
+    is_http_10: bool,
+    /// Those that are passed on.
+    outline: Outline,
+    length: Option<u64>,
+    is_chunked: bool,
+    closes: bool,
+    upgrade: Option<&'a [u8]>,
+    /// What `Connection` names.
+    named: Vec<String>,
 }
 
 /// The most header lines of a response.
@@ -29,110 +42,146 @@ const BYTES_MAX: usize = 64 * 1024;
 // === impl ResponseHead ===
 
 impl ResponseHead {
-    /// Takes a head from the front of `input`. `None`: it is not all there yet.
-    pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Self>, Trouble> {
-        // httparse takes bare line feeds and empty lines before the response.
-        if input.first().is_some_and(|&byte| byte != b'H') {
-            return Err(Trouble::Malformed);
-        }
-        let Some(end) = memchr::memmem::find(input, b"\r\n\r\n") else {
-            let is_partial = input.len() <= BYTES_MAX && Self::may_become_one(input);
-            return if is_partial { Ok(None) } else { Err(Trouble::Malformed) };
+    /// The head that `input` begins with, and how long it is. `None`: it is not all there yet.
+    pub(super) fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, Trouble> {
+        let Some((line, mut at)) = lines::line_at(input, 0)? else {
+            return if may_begin(input) { partial(input) } else { Err(Trouble::Malformed) };
         };
-        let length = end + 4;
-        if length > BYTES_MAX {
-            return Err(Trouble::Malformed);
-        }
-        let bytes = input.split_to(length).freeze();
-        let mut room = lines::room::<LINES_MAX>();
-        let mut response = httparse::Response::new(&mut []);
-        let parsed =
-            ParserConfig::default().parse_response_with_uninit_headers(&mut response, &bytes, &mut room);
-        if parsed != Ok(httparse::Status::Complete(length)) || has_bare_line_feed(&bytes) {
-            return Err(Trouble::Malformed);
-        }
-        Self::collect(&response, &bytes).map(Some)
-    }
-
-    /// Whether a whole head may begin with `bytes`, in which no head ends.
-    fn may_become_one(bytes: &[u8]) -> bool {
-        let mut room = lines::room::<LINES_MAX>();
-        let mut response = httparse::Response::new(&mut []);
-        let parsed =
-            ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut room);
-        parsed == Ok(httparse::Status::Partial)
-    }
-
-    fn collect(response: &httparse::Response<'_, '_>, bytes: &Bytes) -> Result<Self, Trouble> {
-        let code = response.code.and_then(|code| StatusCode::from_u16(code).ok());
-        let status = code.filter(|status| status.as_u16() < 600).ok_or(Trouble::Malformed)?;
-        let is_http_10 = response.version == Some(0);
-        let headers = HeaderMap::with_capacity(response.headers.len());
-        let (length, is_chunked, upgrade) = (None, false, None);
-        let mut head = Self { status, headers, length, is_chunked, closes: is_http_10, upgrade };
-        let mut named: Vec<HeaderName> = Vec::new();
-        for line in response.headers.iter() {
-            let (name, value) = lines::line(bytes, line).ok_or(Trouble::Malformed)?;
-            head.add(name, value, is_http_10, &mut named)?;
-        }
-        for name in named {
-            head.headers.remove(name);
-        }
-        if head.is_chunked && head.length.is_some() {
-            return Err(Trouble::Malformed);
-        }
-        // Some servers state one (RFC 9110 §8.6 forbids it), and some clients wait for it.
-        if head.status == StatusCode::NO_CONTENT {
-            head.headers.remove(header::CONTENT_LENGTH);
-        }
-        Ok(head)
-    }
-
-    fn add(
-        &mut self,
-        name: HeaderName,
-        value: HeaderValue,
-        is_http_10: bool,
-        named: &mut Vec<HeaderName>,
-    ) -> Result<(), Trouble> {
-        if name == header::CONTENT_LENGTH {
-            let length = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-            let length = length.and_then(|text| text.parse().ok()).ok_or(Trouble::Malformed)?;
-            if self.length.replace(length).is_some() {
-                return Err(Trouble::Malformed);
+        let (status, is_http_10) = status_line(line).ok_or(Trouble::Malformed)?;
+        let mut lines = Lines::new(is_http_10);
+        for _ in 0..=LINES_MAX {
+            let Some((line, next)) = lines::line_at(input, at)? else { return partial(input) };
+            if next > BYTES_MAX {
+                break;
             }
-        } else if name == header::TRANSFER_ENCODING {
-            if self.is_chunked || is_http_10 || !value.as_bytes().eq_ignore_ascii_case(b"chunked") {
-                return Err(Trouble::Malformed);
+            if line.is_empty() {
+                let head = lines.head(status, input.get(..next).unwrap_or_default())?;
+                return Ok(Some((head, next)));
             }
-            self.is_chunked = true;
-            return Ok(());
-        } else if name == header::CONNECTION {
-            for token in value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
-                if token.eq_ignore_ascii_case(b"close") {
-                    self.closes = true;
-                } else if !token.eq_ignore_ascii_case(b"keep-alive") {
-                    named.extend(
-                        HeaderName::from_bytes(token).ok().filter(|name| *name != header::CONTENT_LENGTH),
-                    );
-                }
-            }
-            return Ok(());
-        } else if name == header::UPGRADE {
-            self.upgrade = Some(value);
-            return Ok(());
-        } else if crate::exchange::is_hop_by_hop(&name) {
-            return Ok(());
+            lines.add(line, at)?;
+            at = next;
         }
-        self.headers.append(name, value);
-        Ok(())
+        Err(Trouble::Malformed)
     }
 }
 
-/// Every line of a head ends with CR LF.
-fn has_bare_line_feed(head: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', head)
-        .any(|at| at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r'))
+/// More may come, as long as there is not too much already.
+const fn partial(input: &[u8]) -> Result<Option<(ResponseHead, usize)>, Trouble> {
+    if input.len() <= BYTES_MAX { Ok(None) } else { Err(Trouble::Malformed) }
+}
+
+/// Whether a status line may begin with these bytes.
+fn may_begin(input: &[u8]) -> bool {
+    let begin = b"HTTP/1.";
+    let common = input.len().min(begin.len());
+    input.get(..common) == begin.get(..common)
+}
+
+/// RFC 9112 §4, without statuses that nobody knows how to read. Whether it is of HTTP/1.0.
+fn status_line(line: &[u8]) -> Option<(StatusCode, bool)> {
+    let (version, rest) = line.split_at_checked(9)?;
+    let is_http_10 = match version {
+        b"HTTP/1.1 " => false,
+        b"HTTP/1.0 " => true,
+        _ => return None,
+    };
+    let (code, reason) = rest.split_at_checked(3)?;
+    let status = StatusCode::from_bytes(code).ok().filter(|status| status.as_u16() < 600)?;
+    let is_reason = reason.first().is_none_or(|&byte| byte == b' ')
+        && reason.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7F));
+    is_reason.then_some((status, is_http_10))
+}
+
+impl From<Malformed> for Trouble {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+// === impl Lines ===
+
+impl<'a> Lines<'a> {
+    fn new(is_http_10: bool) -> Self {
+        let (outline, named) = (Outline::default(), Vec::new());
+        Self {
+            is_http_10,
+            outline,
+            length: None,
+            is_chunked: false,
+            closes: is_http_10,
+            upgrade: None,
+            named,
+        }
+    }
+
+    fn add(&mut self, line: &'a [u8], at: usize) -> Result<(), Trouble> {
+        let [(name, name_at), (value, value_at)] = lines::field(line, at)?;
+        let is = |expected: &[u8]| name.eq_ignore_ascii_case(expected);
+        match name.len() {
+            7 if is(b"upgrade") => {
+                self.upgrade = Some(value);
+                return Ok(());
+            }
+            10 if is(b"connection") => {
+                self.note_connection(value);
+                return Ok(());
+            }
+            14 if is(b"content-length") => self.note_length(value)?,
+            17 if is(b"transfer-encoding") => {
+                if self.is_chunked || self.is_http_10 || !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(Trouble::Malformed);
+                }
+                self.is_chunked = true;
+                return Ok(());
+            }
+            _ if may_be_hop_by_hop(name) && is_hop_by_hop(&name.to_ascii_lowercase()) => return Ok(()),
+            _ => {}
+        }
+        self.outline.add(name_at, value_at);
+        Ok(())
+    }
+
+    fn note_length(&mut self, value: &[u8]) -> Result<(), Trouble> {
+        let digits =
+            std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let length = digits.and_then(|text| text.parse().ok()).ok_or(Trouble::Malformed)?;
+        if self.length.replace(length).is_some() { Err(Trouble::Malformed) } else { Ok(()) }
+    }
+
+    fn note_connection(&mut self, value: &[u8]) {
+        for token in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            if token.eq_ignore_ascii_case(b"close") {
+                self.closes = true;
+            } else if ![&b"keep-alive"[..], b"content-length"]
+                .iter()
+                .any(|kept| token.eq_ignore_ascii_case(kept))
+            {
+                self.named.push(String::from_utf8_lossy(token).to_ascii_lowercase());
+            }
+        }
+    }
+
+    fn head(mut self, status: StatusCode, head: &[u8]) -> Result<ResponseHead, Trouble> {
+        if self.is_chunked && self.length.is_some() {
+            return Err(Trouble::Malformed);
+        }
+        let mut fields = Fields::of_head(head, &mut self.outline);
+        for name in &self.named {
+            fields.remove(name);
+        }
+        // Some servers state one (RFC 9110 §8.6 forbids it), and some clients wait for it.
+        if status == StatusCode::NO_CONTENT {
+            fields.remove("content-length");
+        }
+        let upgrade = self.upgrade.map(Box::from);
+        let Self { length, is_chunked, closes, .. } = self;
+        Ok(ResponseHead { status, fields, length, is_chunked, closes, upgrade })
+    }
+}
+
+/// Most names are told apart from those that end here by their first letter.
+const fn may_be_hop_by_hop(name: &[u8]) -> bool {
+    matches!(name, [b'c' | b'C' | b'k' | b'K' | b'p' | b'P' | b't' | b'T' | b'u' | b'U' | b'h' | b'H', ..])
 }
 
 #[cfg(test)]
@@ -140,20 +189,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn parse(text: &str) -> Result<Option<ResponseHead>, Trouble> {
-        ResponseHead::parse(&mut BytesMut::from(text))
+    fn parse(text: &str) -> Result<Option<(ResponseHead, usize)>, Trouble> {
+        ResponseHead::parse(text.as_bytes())
     }
 
     #[test]
     fn headers_are_kept_and_those_of_the_connection_are_not() {
         let text = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: x-hop, close\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\
                     Set-Cookie: a=1\r\nset-cookie: b=2\r\n\r\nhello";
-        let mut input = BytesMut::from(text);
-        let head = ResponseHead::parse(&mut input).unwrap().unwrap();
+        let (head, length) = parse(text).unwrap().unwrap();
         assert_eq!((head.status, head.length, head.closes), (StatusCode::OK, Some(5), true));
-        assert_eq!(head.headers.get_all("set-cookie").iter().count(), 2);
-        assert_eq!(head.headers.len(), 3, "{:?}", head.headers);
-        assert_eq!(&input[..], b"hello");
+        assert_eq!(head.fields.get_all("set-cookie").count(), 2);
+        assert_eq!(head.fields.len(), 3, "{:?}", head.fields);
+        assert_eq!(&text[length..], "hello");
     }
 
     #[test]
@@ -205,35 +253,40 @@ mod tests {
         ) {
             let mut bytes = HEAD.as_bytes().to_vec();
             bytes.splice(at..at, junk);
-            let outcome = |head: Result<Option<ResponseHead>, Trouble>, left: &BytesMut| {
-                head.map(|head| head.map(|head| (head.status, head.length, head.is_chunked, head.headers, left.len())))
+            let outcome = |head: Result<Option<(ResponseHead, usize)>, Trouble>| {
+                head.map(|head| head.map(|(head, length)| {
+                    (head.status, head.length, head.is_chunked, format!("{:?}", head.fields), length)
+                }))
             };
-            let mut whole = BytesMut::from(&bytes[..]);
-            let at_once = ResponseHead::parse(&mut whole);
-            let at_once = outcome(at_once, &whole);
-            let mut piece = BytesMut::from(&bytes[..cut]);
-            let in_pieces = match ResponseHead::parse(&mut piece) {
-                Ok(None) => {
-                    piece.extend_from_slice(&bytes[cut..]);
-                    let head = ResponseHead::parse(&mut piece);
-                    outcome(head, &piece)
-                }
-                Ok(Some(head)) => {
-                    piece.extend_from_slice(&bytes[cut..]);
-                    outcome(Ok(Some(head)), &piece)
-                }
-                Err(trouble) => Err(trouble),
+            let at_once = outcome(ResponseHead::parse(&bytes));
+            let in_pieces = match ResponseHead::parse(&bytes[..cut]) {
+                Ok(None) => outcome(ResponseHead::parse(&bytes)),
+                early => outcome(early),
             };
             prop_assert_eq!(in_pieces, at_once);
+        }
+
+        #[test]
+        fn httparse_reads_it_alike(junk in "[\\PC\\r\\n :\t]{0,4}", at in 0..HEAD.len()) {
+            let mut text = HEAD.to_owned();
+            text.insert_str(at, &junk);
+            let Ok(Some((head, length))) = parse(&text) else { return Ok(()) };
+            let mut lines = [httparse::EMPTY_HEADER; LINES_MAX];
+            let mut response = httparse::Response::new(&mut lines);
+            prop_assert_eq!(response.parse(text.as_bytes()), Ok(httparse::Status::Complete(length)));
+            prop_assert_eq!(response.code, Some(head.status.as_u16()));
+            let theirs = response.headers.iter().filter(|line| !is_hop_by_hop(line.name.to_ascii_lowercase().as_bytes()));
+            let theirs: Vec<_> = theirs.map(|line| (line.name.to_ascii_lowercase().into_bytes(), line.value.trim_ascii().to_vec())).collect();
+            let ours: Vec<_> = head.fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+            prop_assert_eq!(ours, theirs);
         }
 
         #[test]
         fn a_head_that_is_taken_has_one_reading(junk in "[\\r\\n :,0-9a-z+-]{0,4}", at in 0..HEAD.len()) {
             let mut text = HEAD.to_owned();
             text.insert_str(at, &junk);
-            let mut input = BytesMut::from(text.as_str());
-            if let Ok(Some(_)) = ResponseHead::parse(&mut input) {
-                let taken = &text[..text.len() - input.len()];
+            if let Ok(Some((_, length))) = parse(&text) {
+                let taken = &text[..length];
                 prop_assert_eq!(taken.find("\r\n\r\n").map(|at| at + 4), Some(taken.len()));
                 prop_assert_eq!(taken.matches('\n').count(), taken.matches("\r\n").count());
                 let named = |name: &str| taken.to_ascii_lowercase().lines().filter(|line| line.starts_with(name)).count();

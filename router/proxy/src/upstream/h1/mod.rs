@@ -148,8 +148,9 @@ impl Connection {
         self.poll_send(head, cx)?;
         loop {
             if !self.input.is_empty()
-                && let Some(response) = ResponseHead::parse(&mut self.input)?
+                && let Some((response, length)) = ResponseHead::parse(&self.input)?
             {
+                self.input.advance(length);
                 let is_interim = response.status.is_informational();
                 // 100 Continue and hints are between us and the backend; an upgrade is a final answer.
                 if is_interim && response.status != hyper::StatusCode::SWITCHING_PROTOCOLS {
