@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "there is no runtime that a sleep could block")]
 
 mod driver;
+mod driver_h2;
 mod events;
 mod floor;
 mod h2;

@@ -19,6 +19,9 @@ pub const LARGE: &str = "/64k";
 /// Requests that came to each of [`PORTS`].
 static REQUESTS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
+/// The body of the tiny answer.
+pub const TINY: &str = "hello, world\n";
+
 const LARGE_BYTES: usize = 64 * 1024;
 
 /// The replicas and their connections.
@@ -75,7 +78,7 @@ impl Origin {
             listener.set_nonblocking(true)?;
             events.add(listener, number, Interest::IN)?;
         }
-        let (tiny, large) = (answer("hello, world\n"), answer(&"x".repeat(LARGE_BYTES)));
+        let (tiny, large) = (answer(TINY), answer(&"x".repeat(LARGE_BYTES)));
         Ok(Self { events, listeners, clients: Vec::new(), tiny, large })
     }
 

@@ -54,9 +54,9 @@ impl Report {
         self.summarize(scenario, peer);
     }
 
-    /// Half of what the slowest peer carries.
-    pub fn common_rate(&self) -> Option<f64> {
-        let peers = self.written.get(Scenario::Tiny.name())?.as_object()?;
+    /// Half of what the slowest peer of a scenario carries.
+    pub fn common_rate(&self, scenario: Scenario) -> Option<f64> {
+        let peers = self.written.get(scenario.name())?.as_object()?;
         let rates = peers.values().filter_map(|peer| peer.get("rps")?.as_f64());
         rates.min_by(f64::total_cmp).map(|slowest| (slowest / 2.0).floor())
     }

@@ -8,6 +8,7 @@ use crate::{
     report::Report,
     scenario::Scenario,
 };
+use anyhow::Context;
 use std::time::Duration;
 
 /// Runs the plan, prints the table and writes the report.
@@ -19,16 +20,17 @@ pub fn run(plan: &Plan) -> anyhow::Result<()> {
     anyhow::ensure!(!peers.is_empty(), "no peer has such a name");
     for scenario in plan.scenarios() {
         report.begin(scenario);
-        let rate = report.common_rate();
-        anyhow::ensure!(
-            scenario != Scenario::Latency || rate.is_some(),
-            "latency needs the results of tiny first"
-        );
+        let rate = match scenario.paced_by() {
+            Some(pace) => report
+                .common_rate(pace)
+                .with_context(|| format!("{} needs the results of {} first", scenario.name(), pace.name()))?,
+            None => 0.0,
+        };
         for round in 0..plan.rounds {
             for turn in 0..peers.len() {
                 // Everybody is first once, so that nobody always follows the same peer.
                 let Some(peer) = peers.get((turn + round) % peers.len()) else { continue };
-                measure(scenario, peer, (plan.seconds, rate.unwrap_or_default()), &mut report);
+                measure(scenario, peer, (plan.seconds, rate), &mut report);
             }
             eprintln!("{}: round {} of {}", scenario.name(), round + 1, plan.rounds);
         }

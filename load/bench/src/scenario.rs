@@ -1,5 +1,6 @@
 use crate::{
-    driver::{Driver, Pace},
+    driver::{Driver, Outcome, Pace},
+    driver_h2::DriverH2,
     h2,
     origin::LARGE,
     peer::{H1_PORT, Peer},
@@ -25,6 +26,8 @@ pub enum Scenario {
     Memory,
     /// HTTP/1.1 at a fixed rate that every peer can carry.
     Latency,
+    /// The same over HTTP/2 from the client.
+    LatencyH2,
 }
 
 /// Connections of the load.
@@ -44,8 +47,8 @@ pub type Figures = Vec<(String, f64)>;
 // === impl Scenario ===
 
 impl Scenario {
-    pub const ALL: [Self; 6] =
-        [Self::Tiny, Self::Large, Self::TinyH2, Self::LargeH2, Self::Memory, Self::Latency];
+    pub const ALL: [Self; 7] =
+        [Self::Tiny, Self::Large, Self::TinyH2, Self::LargeH2, Self::Memory, Self::Latency, Self::LatencyH2];
 
     /// The name in the report.
     pub const fn name(self) -> &'static str {
@@ -56,13 +59,23 @@ impl Scenario {
             Self::LargeH2 => "64k_h2",
             Self::Memory => "memory",
             Self::Latency => "latency",
+            Self::LatencyH2 => "latency_h2",
+        }
+    }
+
+    /// The scenario that says how fast this one may be, where its rate is fixed.
+    pub const fn paced_by(self) -> Option<Self> {
+        match self {
+            Self::Latency => Some(Self::Tiny),
+            Self::LatencyH2 => Some(Self::TinyH2),
+            Self::Tiny | Self::Large | Self::TinyH2 | Self::LargeH2 | Self::Memory => None,
         }
     }
 
     const fn path(self) -> &'static str {
         match self {
             Self::Large | Self::LargeH2 => LARGE,
-            Self::Tiny | Self::TinyH2 | Self::Memory | Self::Latency => "/",
+            Self::Tiny | Self::TinyH2 | Self::Memory | Self::Latency | Self::LatencyH2 => "/",
         }
     }
 
@@ -76,10 +89,10 @@ impl Scenario {
         match self {
             Self::Tiny | Self::Large => load(process, self.path(), Pace::Closed, length).map(Some),
             Self::Latency => load(process, self.path(), Pace::Open(rate), length).map(Some),
-            Self::TinyH2 | Self::LargeH2 => match peer.h2_port {
-                Some(port) => h2::load(process, (port, self.path()), length).map(Some),
-                None => Ok(None),
-            },
+            Self::TinyH2 | Self::LargeH2 => {
+                peer.h2_port.map(|port| h2::load(process, (port, self.path()), length)).transpose()
+            }
+            Self::LatencyH2 => peer.h2_port.map(|port| load_h2(process, port, (rate, length))).transpose(),
             Self::Memory => memory(process).map(Some),
         }
     }
@@ -93,12 +106,27 @@ fn load(process: &Process, path: &str, pace: Pace, length: Duration) -> anyhow::
     let cpu = process.cpu()? - before;
     let mut figures = per_request(cpu, outcome.requests, outcome.took);
     if let Pace::Open(rate) = pace {
-        figures.push(("target_rps".into(), rate));
-        for (name, quantile) in [("p50_us", 0.5), ("p99_us", 0.99), ("p999_us", 0.999)] {
-            figures.push((name.into(), outcome.latency.value_at_quantile(quantile) as f64 / 1e3));
-        }
+        figures.extend(latency(&outcome, rate));
     }
     Ok(figures)
+}
+
+fn load_h2(process: &Process, port: u16, (rate, length): (f64, Duration)) -> anyhow::Result<Figures> {
+    let mut driver = DriverH2::connect(port, CONNECTIONS)?;
+    driver.run(rate, WARM_UP)?;
+    let before = process.cpu()?;
+    let outcome = driver.run(rate, length)?;
+    let mut figures = per_request(process.cpu()? - before, outcome.requests, outcome.took);
+    figures.extend(latency(&outcome, rate));
+    Ok(figures)
+}
+
+fn latency(outcome: &Outcome, rate: f64) -> Figures {
+    let mut figures = vec![("target_rps".into(), rate)];
+    for (name, quantile) in [("p50_us", 0.5), ("p99_us", 0.99), ("p999_us", 0.999)] {
+        figures.push((name.into(), outcome.latency.value_at_quantile(quantile) as f64 / 1e3));
+    }
+    figures
 }
 
 /// CPU per request, and requests a second.
