@@ -1,5 +1,7 @@
 //! Compressed headers (RFC 7541).
 
+#[cfg(test)]
+mod compared;
 mod decode;
 mod encode;
 mod field;
