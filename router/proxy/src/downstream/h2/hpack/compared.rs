@@ -108,7 +108,7 @@ proptest! {
             let mut written = vec![(b":status".to_vec(), status.to_string().into_bytes(), 0)];
             for (name, value) in lines {
                 let Ok(line) = HeaderName::from_bytes(&name) else { continue };
-                put(&mut block, &line, &value);
+                put(&mut block, line.as_str().as_bytes(), &value);
                 written.push((line.as_str().as_bytes().to_vec(), value, 0));
             }
             decoder.decode(&mut block, &mut read).unwrap();
