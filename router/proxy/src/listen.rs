@@ -3,7 +3,7 @@
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
 };
 use tokio::net;
 
@@ -59,6 +59,9 @@ pub enum ListenError {
 
 /// Connections that the kernel keeps until a worker takes them.
 const BACKLOG: i32 = 4096;
+
+/// As many as can be waiting, and those that come meanwhile.
+const LAST_MAX: usize = 2 * BACKLOG as usize;
 
 /// The ports of each worker; all workers have the same addresses.
 ///
@@ -132,6 +135,27 @@ impl Listeners<net::TcpListener> {
             accepted = self.plain.accept() => Ok((accepted?, Entry::Plain)),
             accepted = tls.accept() => Ok((accepted?, Entry::Tls)),
         }
+    }
+
+    /// Stops listening; what the kernel has accepted already, which would be reset otherwise.
+    ///
+    /// The kernel itself is asked, at the last moment: the runtime knows only of what came before it looked.
+    pub(crate) fn close(self) -> Vec<((net::TcpStream, SocketAddr), Entry)> {
+        let mut accepted = Vec::new();
+        let plain = (self.plain, Entry::Plain);
+        for (listener, entry) in std::iter::once(plain).chain(self.tls.map(|tls| (tls, Entry::Tls))) {
+            let Ok(listener) = listener.into_std() else { continue };
+            let last = std::iter::from_fn(|| listener.accept().ok()).take(LAST_MAX);
+            accepted.extend(last.map(|connection| (connection, entry)));
+        }
+        let with_runtime = |(stream, address): (TcpStream, SocketAddr)| {
+            stream.set_nonblocking(true).ok()?;
+            Some((net::TcpStream::from_std(stream).ok()?, address))
+        };
+        accepted
+            .into_iter()
+            .filter_map(|(connection, entry)| Some((with_runtime(connection)?, entry)))
+            .collect()
     }
 }
 

@@ -117,11 +117,10 @@ async fn run(listeners: Listeners, shared: Shared) -> io::Result<()> {
             changed = phase.changed() => worker.phase.set(next_phase(changed, &phase)),
         }
     }
-    // What the kernel has already accepted would be reset when the listener closes.
-    while let Ok(Ok((connection, entry))) = time::timeout(Duration::ZERO, listeners.accept()).await {
+    for (connection, entry) in listeners.close() {
         spawn(&worker, connection, entry, open.clone());
     }
-    drop((listeners, open));
+    drop(open);
     // Clients that speak HTTP/2 are told to go.
     worker.timers.wake_all();
     loop {
