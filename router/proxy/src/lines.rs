@@ -24,13 +24,12 @@ pub(crate) fn line_at(bytes: &[u8], at: usize) -> Result<Option<(&[u8], usize)>,
 
 /// Name and value of a line that begins at `at`, with their places.
 pub(crate) fn field(line: &[u8], at: usize) -> Result<[(&[u8], Place); 2], Malformed> {
-    let colon = line.iter().position(|&byte| byte == b':').ok_or(Malformed::Field)?;
-    let (name, value) = line.split_at(colon);
+    let name_end = line.iter().position(|&byte| !is_token(byte)).ok_or(Malformed::Field)?;
     // A name that is empty, begins with white space (a folded line) or ends with it is no token.
-    if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
+    let (name, [b':', value @ ..]) = line.split_at(name_end) else { return Err(Malformed::Field) };
+    if name.is_empty() {
         return Err(Malformed::Field);
     }
-    let value = value.get(1..).unwrap_or_default();
     // Without an early exit this loop is done many bytes at a time.
     let is_malformed =
         value.iter().fold(false, |bad, &byte| bad | (byte < b' ' && byte != b'\t') | (byte == 0x7F));

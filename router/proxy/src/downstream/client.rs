@@ -169,6 +169,11 @@ impl Client {
             Stage::Body => patience.stall,
             Stage::Other => return,
         };
+        // Most connections wait for their next request, and are asked again and again whether they still do.
+        let is_idle = is_empty && !self.is_leaving.get();
+        if is_idle && self.reading.get().is_some_and(|(waited_for, _)| waited_for == stage) {
+            return;
+        }
         let deadline = Instant::now() + limit;
         // An earlier deadline of the same wait holds.
         if self.reading.get().is_none_or(|(waited_for, at)| waited_for != stage || at > deadline) {

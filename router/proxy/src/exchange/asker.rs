@@ -72,5 +72,5 @@ impl Asker {
 
 /// The host that was asked for, with its port.
 pub(super) fn host(request: &Request) -> &str {
-    request.fields.get_str("host").unwrap_or_default()
+    request.fields.get("host").and_then(|host| std::str::from_utf8(host).ok()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-use super::{body::Source, failure::Failure, grpc, guard, record::Record, run::Exchange};
+use super::{body::Source, failure::Failure, grpc, guard, run::Exchange};
 use crate::{
     config::AppProtocol,
     message::Response,
@@ -37,34 +37,33 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a backend may take to say whether it wants the body of a request that waits for that: as curl has it.
 const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
+async fn connect(endpoint: &Endpoint, deadline: Instant) -> Result<Box<Connection>, Failure> {
+    let limit = CONNECT_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
+    let connecting = time::timeout(limit, Connection::connect(endpoint.address)).await;
+    Ok(Box::new(connecting.map_err(|_| Failure::Connect)?.map_err(|_| Failure::Connect)?))
+}
+
 impl Exchange {
     /// Asks one endpoint.
-    pub(super) async fn attempt(
-        &mut self,
-        record: &mut Record,
-        picked: Result<Pending, Failure>,
-    ) -> Result<Answered, Failure> {
-        self.busy.line.goes_to(record);
+    pub(super) async fn attempt(&mut self, picked: Result<Pending, Failure>) -> Result<Answered, Failure> {
+        self.busy.line.goes_to(&self.record);
         let picked = match picked {
-            Err(Failure::Overloaded) => Box::pin(self.wait_for_room(record)).await,
+            Err(Failure::Overloaded) => Box::pin(self.wait_for_room()).await,
             picked => picked,
         }?;
         let endpoint = Arc::clone(picked.endpoint());
-        record.at(picked);
+        self.record.at(picked);
         self.busy.line.asks(endpoint.address);
-        let limit = record.route().timeouts().backend_request.get();
-        let deadline = self.deadline.min(record.started() + limit);
+        let limit = self.record.route().timeouts().backend_request.get();
+        let deadline = self.deadline.min(self.record.started() + limit);
         self.timer.set(Some(deadline));
-        let mut result = match record.protocol() {
-            AppProtocol::Http1 => {
-                self.encode_for(record);
-                self.ask(&endpoint, deadline).await
-            }
+        let mut result = match self.record.protocol() {
+            AppProtocol::Http1 => self.ask(&endpoint, deadline).await,
             // Boxed, so that the usual request has no room for it.
-            AppProtocol::H2c => Box::pin(self.ask_h2(record, &endpoint, deadline)).await,
+            AppProtocol::H2c => Box::pin(self.ask_h2(&endpoint, deadline)).await,
         };
         if let Ok(answered) = &mut result
-            && record.track() == Track::Canary
+            && self.record.track() == Track::Canary
             && self.is_repeatable()
         {
             let Answered { response, source, .. } = answered;
@@ -78,7 +77,7 @@ impl Exchange {
             Ok(answered) => {
                 let Response { status, ref fields, .. } = answered.response;
                 let grpc = fields.get(grpc::STATUS).filter(|_| self.is_grpc).map(grpc::class_of);
-                record.head(grpc.unwrap_or_else(|| Class::of(status)));
+                self.record.head(grpc.unwrap_or_else(|| Class::of(status)));
             }
             Err(failure) => {
                 self.tried.push(endpoint.id);
@@ -101,13 +100,11 @@ impl Exchange {
             let mut connection = match idle {
                 Some(connection) if !self.is_repeatable() && !connection.is_certainly_quiet() => continue,
                 Some(connection) => connection,
-                None => {
-                    let limit = CONNECT_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
-                    let connecting = time::timeout(limit, Connection::connect(endpoint.address)).await;
-                    Box::new(connecting.map_err(|_| Failure::Connect)?.map_err(|_| Failure::Connect)?)
-                }
+                // Boxed, because it is rare.
+                None => Box::pin(connect(endpoint, deadline)).await?,
             };
-            connection.begin(std::mem::replace(&mut self.body, RequestBody::Empty), self.pace);
+            let body = std::mem::replace(&mut self.body, RequestBody::Empty);
+            connection.begin(body, self.pace, |out| self.put_head(out));
             turn::end().await;
             let failure = match self.head_of(&mut connection, deadline).await {
                 // Nobody asked for that protocol.
@@ -136,7 +133,7 @@ impl Exchange {
         }
         poll_fn(|cx| {
             loop {
-                match connection.poll_head(&self.head, cx) {
+                match connection.poll_head(cx) {
                     Poll::Ready(result) => return Poll::Ready(result.map_err(Failure::from)),
                     Poll::Pending if self.timer.poll_passed(cx).is_pending() => return Poll::Pending,
                     Poll::Pending if Instant::now() >= deadline => return Poll::Ready(Err(Failure::Timeout)),
@@ -172,17 +169,12 @@ impl Exchange {
     }
 
     /// Sends the request by a stream of a shared connection.
-    async fn ask_h2(
-        &mut self,
-        record: &Record,
-        endpoint: &Arc<Endpoint>,
-        deadline: Instant,
-    ) -> Result<Answered, Failure> {
+    async fn ask_h2(&mut self, endpoint: &Arc<Endpoint>, deadline: Instant) -> Result<Answered, Failure> {
         for is_last in [false, true] {
             let limit = CONNECT_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
             let lease = time::timeout(limit, h2::lease(&self.worker, endpoint)).await;
             let lease = lease.map_err(|_| Failure::Connect)?.map_err(|_| Failure::Connect)?;
-            let request = self.request_for(record).ok_or(Failure::Request)?;
+            let request = self.h2_request().ok_or(Failure::Request)?;
             let sent = h2::Sent::new(std::mem::replace(&mut self.body, RequestBody::Empty));
             let request = request.map(|()| sent.clone());
             let answer = h2::Answer::to(lease, request, sent.clone());

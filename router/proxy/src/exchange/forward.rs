@@ -102,9 +102,9 @@ pub(super) fn last_hop(request: &mut Request) -> Option<StatusCode> {
     }
 }
 
-/// The head of a request as it is written to a backend that speaks HTTP/1.1.
-pub(super) fn encode(request: &Request, hop: &Hop<'_>, framing: Framing) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEAD_USUAL);
+/// Writes the head of a request as a backend that speaks HTTP/1.1 is to get it.
+pub(super) fn encode(request: &Request, hop: &Hop<'_>, framing: Framing, out: &mut Vec<u8>) {
+    out.reserve(HEAD_USUAL);
     for part in [request.method.as_str(), " ", request.target(), " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
@@ -128,7 +128,6 @@ pub(super) fn encode(request: &Request, hop: &Hop<'_>, framing: Framing) -> Vec<
         }
         (None, _) => out.extend_from_slice(b"\r\n"),
     }
-    out
 }
 
 /// The head of a request as it is sent to a backend that speaks HTTP/2. `None`: its host is none that HTTP/2 can name.
@@ -162,21 +161,18 @@ fn visit(request: &Request, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8])) {
     put(b"host", hop.host);
     let named = Named::by_connection(&request.fields);
     let is_trusted = hop.trusted_hops > 0;
-    let (mut forwarded_for, mut forwarded, mut cookies) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut has_proto, mut has_host, mut has_id, mut has_via) = (false, false, false, false);
-    let mut has_trace = false;
-    let version = via(request.version);
+    let mut said = Said::default();
     for (name, value) in request.fields.iter() {
         match name {
             b"host" => continue,
             b"x-forwarded-for" if is_trusted => {
-                join(&mut forwarded_for, value, b", ");
+                join(&mut said.forwarded_for, value, b", ");
                 continue;
             }
-            b"x-forwarded-proto" if is_trusted => has_proto = true,
-            b"x-forwarded-host" if is_trusted => has_host = true,
+            b"x-forwarded-proto" if is_trusted => said.has_proto = true,
+            b"x-forwarded-host" if is_trusted => said.has_host = true,
             b"forwarded" if is_trusted => {
-                join(&mut forwarded, value, b", ");
+                join(&mut said.forwarded, value, b", ");
                 continue;
             }
             // Whoever is not a trusted proxy could claim to be anybody.
@@ -187,47 +183,74 @@ fn visit(request: &Request, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8])) {
                 put(b"te", b"trailers");
                 continue;
             }
-            b"via" if !has_via => {
-                has_via = true;
-                put(b"via", &[value, b", ", version].concat());
+            b"via" if !said.has_via => {
+                said.has_via = true;
+                put(b"via", &[value, b", ", via(request.version)].concat());
                 continue;
             }
-            b"x-request-id" => has_id = true,
-            b"traceparent" => has_trace = true,
+            b"x-request-id" => said.has_id = true,
+            b"traceparent" => said.has_trace = true,
             // HTTP/2 may send a line for each cookie (RFC 9113 §8.2.3).
             b"cookie" if request.version == Version::HTTP_2 => {
-                join(&mut cookies, value, b"; ");
+                join(&mut said.cookies, value, b"; ");
                 continue;
             }
-            other if other.contains(&b'_') && is_disguised(other) => continue,
+            [b'x', ..] if is_disguised(name) => continue,
             _ if is_hop_by_hop(name) || named.contains(name) => continue,
             _ => {}
         }
         put(name, value);
     }
-    join_address(&mut forwarded_for, hop.client);
-    put(b"x-forwarded-for", &forwarded_for);
-    if !has_proto {
-        put(b"x-forwarded-proto", hop.scheme.as_bytes());
-    }
-    if !has_host {
-        put(b"x-forwarded-host", hop.forwarded_host);
-    }
-    if !has_via {
-        put(b"via", version);
-    }
-    if !cookies.is_empty() {
-        put(b"cookie", &cookies);
-    }
-    if !has_id {
-        put(b"x-request-id", &hex(hop.id));
-    }
-    if !forwarded.is_empty() {
-        join(&mut forwarded, &forwarded_element(hop), b", ");
-        put(b"forwarded", &forwarded);
-    }
-    if let Some(recorded) = hop.trace.filter(|_| !has_trace) {
-        put(b"traceparent", &traceparent(hop.id, recorded));
+    said.complete(via(request.version), hop, put);
+}
+
+/// What the lines of a request said that the router says as well.
+#[derive(Default)]
+struct Said {
+    forwarded_for: Vec<u8>,
+    forwarded: Vec<u8>,
+    cookies: Vec<u8>,
+    has_proto: bool,
+    has_host: bool,
+    has_id: bool,
+    has_via: bool,
+    has_trace: bool,
+}
+
+// === impl Said ===
+
+impl Said {
+    /// Calls `put` with what is missing.
+    fn complete(mut self, via: &[u8], hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8])) {
+        let address = Address::of(hop.client);
+        if self.forwarded_for.is_empty() {
+            put(b"x-forwarded-for", address.text());
+        } else {
+            join(&mut self.forwarded_for, address.text(), b", ");
+            put(b"x-forwarded-for", &self.forwarded_for);
+        }
+        if !self.has_proto {
+            put(b"x-forwarded-proto", hop.scheme.as_bytes());
+        }
+        if !self.has_host {
+            put(b"x-forwarded-host", hop.forwarded_host);
+        }
+        if !self.has_via {
+            put(b"via", via);
+        }
+        if !self.cookies.is_empty() {
+            put(b"cookie", &self.cookies);
+        }
+        if !self.has_id {
+            put(b"x-request-id", &hex(hop.id));
+        }
+        if !self.forwarded.is_empty() {
+            join(&mut self.forwarded, &forwarded_element(hop), b", ");
+            put(b"forwarded", &self.forwarded);
+        }
+        if let Some(recorded) = hop.trace.filter(|_| !self.has_trace) {
+            put(b"traceparent", &traceparent(hop.id, recorded));
+        }
     }
 }
 
@@ -261,23 +284,6 @@ fn join(list: &mut Vec<u8>, item: &[u8], separator: &[u8]) {
     list.extend_from_slice(item);
 }
 
-fn join_address(list: &mut Vec<u8>, address: IpAddr) {
-    join(list, b"", b", ");
-    match address {
-        // By hand, because formatting would cost more than all the rest of the line.
-        IpAddr::V4(address) => {
-            for (index, octet) in address.octets().into_iter().enumerate() {
-                list.extend((index > 0).then_some(b'.'));
-                list.extend((octet >= 100).then_some(b'0' + octet / 100));
-                list.extend((octet >= 10).then_some(b'0' + octet / 10 % 10));
-                list.push(b'0' + octet % 10);
-            }
-        }
-        // Writing to memory does not fail.
-        IpAddr::V6(address) => drop(write!(list, "{address}")),
-    }
-}
-
 const fn via(version: Version) -> &'static [u8] {
     match version {
         Version::HTTP_10 => b"1.0 huidu",
@@ -293,8 +299,10 @@ fn names_trailers(value: &[u8]) -> bool {
 /// Backends that see headers as variables (CGI, WSGI) take '_' for '-'; what only a proxy may say must not come in
 /// that way.
 fn is_disguised(name: &[u8]) -> bool {
-    let plain: Vec<_> = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect();
-    plain.starts_with(b"x-forwarded-") || matches!(&plain[..], b"x-real-ip" | b"forwarded" | b"host" | b"via")
+    name.contains(&b'_') && {
+        let plain: Vec<_> = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect();
+        plain.starts_with(b"x-forwarded-") || plain == b"x-real-ip"
+    }
 }
 
 const fn is_usually_with_body(method: &Method) -> bool {
@@ -308,6 +316,58 @@ fn hex(number: u128) -> [u8; 32] {
         *pair = [digit(byte >> 4), digit(byte & 0xF)];
     }
     text
+}
+
+/// An address as text, which needs no memory of its own.
+struct Address {
+    bytes: [u8; Self::BYTES_MAX],
+    length: usize,
+}
+
+// === impl Address ===
+
+impl Address {
+    /// IPv6 with an IPv4 address at its end.
+    const BYTES_MAX: usize = 45;
+
+    fn of(address: IpAddr) -> Self {
+        let mut text = Self { bytes: [0; Self::BYTES_MAX], length: 0 };
+        match address {
+            // By hand, because formatting would cost more than all the rest of the line.
+            IpAddr::V4(address) => {
+                for (index, octet) in address.octets().into_iter().enumerate() {
+                    if index > 0 {
+                        text.push(b'.');
+                    }
+                    if octet >= 100 {
+                        text.push(b'0' + octet / 100);
+                    }
+                    if octet >= 10 {
+                        text.push(b'0' + octet / 10 % 10);
+                    }
+                    text.push(b'0' + octet % 10);
+                }
+            }
+            IpAddr::V6(address) => {
+                let mut rest = &mut text.bytes[..];
+                // It has room for every address.
+                let _ = write!(rest, "{address}");
+                text.length = Self::BYTES_MAX - rest.len();
+            }
+        }
+        text
+    }
+
+    fn text(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
 }
 
 /// What `Connection` names: usually nothing.
@@ -342,7 +402,9 @@ mod tests {
 
     fn encoded(request: request::Builder, trusted_hops: usize) -> String {
         let request = built(request);
-        String::from_utf8(encode(&request, &hop(&request, trusted_hops), Framing::None)).unwrap()
+        let mut out = Vec::new();
+        encode(&request, &hop(&request, trusted_hops), Framing::None, &mut out);
+        String::from_utf8(out).unwrap()
     }
 
     fn hop(request: &Request, trusted_hops: usize) -> Hop<'_> {
@@ -363,9 +425,7 @@ mod tests {
     #[test]
     fn addresses_and_numbers_are_written_as_the_standard_library_writes_them() {
         for address in ["0.0.0.0", "9.10.99.100", "255.1.20.199", "2001:db8::1"] {
-            let mut text = Vec::new();
-            join_address(&mut text, address.parse().unwrap());
-            assert_eq!(text, address.as_bytes());
+            assert_eq!(Address::of(address.parse().unwrap()).text(), address.as_bytes());
         }
         for number in [0, 0xAB, 0x0123_4567_89AB_CDEF, u128::MAX] {
             assert_eq!(hex(number)[..], *format!("{number:032x}").as_bytes());

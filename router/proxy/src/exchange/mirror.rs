@@ -14,7 +14,7 @@ use crate::{
     worker::Worker,
 };
 use rand::RngExt;
-use std::{cell::Cell, future::poll_fn, net::SocketAddr, rc::Rc, time::Duration};
+use std::{cell::Cell, future::poll_fn, net::SocketAddr, time::Duration};
 use tokio::time;
 
 /// Copies that are under way on one worker; more are left out, so that a slow mirror costs nothing.
@@ -40,18 +40,19 @@ pub(super) fn send(worker: &Worker, request: &Request, (asker, filters, is_empty
         if let Some(target) = target.filter(|_| is_wanted && COPIES.get() < COPIES_MAX) {
             // A mirror speaks HTTP and nothing else.
             let hop = forward::Hop { upgrade: None, ..asker.hop(request) };
-            let head = forward::encode(request, &hop, Framing::None);
-            tokio::task::spawn_local(copy(target.0, Rc::from(head), request.method.clone()));
+            let mut head = Vec::new();
+            forward::encode(request, &hop, Framing::None, &mut head);
+            tokio::task::spawn_local(copy(target.0, head, request.method.clone()));
         }
     }
 }
 
-async fn copy(address: SocketAddr, head: Rc<[u8]>, method: hyper::Method) {
+async fn copy(address: SocketAddr, head: Vec<u8>, method: hyper::Method) {
     COPIES.set(COPIES.get() + 1);
     let exchange = async {
         let mut connection = Connection::connect(address).await.ok()?;
-        connection.begin(RequestBody::Empty, Pace::AtOnce);
-        let response = poll_fn(|cx| connection.poll_head(&head, cx)).await.ok()?;
+        connection.begin(RequestBody::Empty, Pace::AtOnce, |out| *out = head);
+        let response = poll_fn(|cx| connection.poll_head(cx)).await.ok()?;
         connection.expect_body(&response, &method);
         // Read to its end, so that the mirror sees an ordinary client.
         while let Some(Ok(_)) = poll_fn(|cx| connection.poll_frame(cx)).await {}

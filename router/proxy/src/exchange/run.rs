@@ -31,8 +31,8 @@ pub(super) struct Exchange {
     asker: Asker,
     pub(super) request: Request,
     framing: Framing,
-    /// The head as it is written to a backend.
-    pub(super) head: Vec<u8>,
+    /// The attempt that is under way.
+    pub(super) record: Record,
     pub(super) body: RequestBody,
     pub(super) pace: Pace,
     /// A byte of it was written to a backend.
@@ -48,6 +48,14 @@ pub(super) struct Exchange {
     pub(super) timer: Timer,
 }
 
+/// A request that was looked at.
+enum Begun {
+    /// The router answers itself.
+    Answered(Response<Body>),
+    /// A backend is asked, at this endpoint first.
+    Asking(Box<Exchange>, Result<Pending, Failure>),
+}
+
 /// The most endpoints that are asked, on both tracks together.
 const ATTEMPTS_MAX: usize = 4;
 
@@ -58,14 +66,16 @@ pub(crate) async fn handle(
 ) -> Result<hyper::Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
     let version = parts.version;
-    let response = respond(&client, parts.into(), Some(Incoming::Http1(body))).await;
-    Ok(finished(&client, response, version).into_hyper())
+    let begun = begin(&client, parts.into(), Some(Incoming::Http1(body)));
+    Ok(finished(&client, begun.response().await, version).into_hyper())
 }
 
 /// Answers one request of HTTP/1.1 that has no body.
-pub(crate) async fn handle_simple(client: Rc<Client>, request: Request) -> Response<Body> {
-    let response = respond(&client, request, None).await;
-    finished(&client, response, Version::HTTP_11)
+///
+/// It begins at once, so that the future has no room for the request.
+pub(crate) fn handle_simple(client: &Rc<Client>, request: Request) -> impl Future<Output = Response<Body>> {
+    let begun = begin(client, request, None);
+    async move { finished(client, begun.response().await, Version::HTTP_11) }
 }
 
 /// Answers one request of HTTP/2.
@@ -74,8 +84,8 @@ pub(crate) async fn handle_stream(
     request: Request,
     body: Option<StreamBody>,
 ) -> Response<Body> {
-    let response = respond(&client, request, body.map(Incoming::Http2)).await;
-    finished(&client, response, Version::HTTP_2)
+    let begun = begin(&client, request, body.map(Incoming::Http2));
+    finished(&client, begun.response().await, Version::HTTP_2)
 }
 
 fn finished(client: &Client, mut response: Response<Body>, version: Version) -> Response<Body> {
@@ -88,25 +98,26 @@ fn finished(client: &Client, mut response: Response<Body>, version: Version) -> 
     if is_last { answer::last(response, version) } else { response }
 }
 
-async fn respond(client: &Rc<Client>, mut request: Request, body: Option<Incoming>) -> Response<Body> {
+/// Does all that can be done before the first attempt.
+fn begin(client: &Rc<Client>, mut request: Request, body: Option<Incoming>) -> Begun {
     let mut busy = client.busy();
     let body = body.filter(|body| !body.is_end_stream());
     if let Some(Refusal { status, why }) = client.refusal(&request) {
         busy.line.fails("bad_request");
-        return answer::last(answer::to(&request, (status, why), busy), request.version);
+        return Begun::Answered(answer::last(answer::to(&request, (status, why), busy), request.version));
     }
     let mut asker = Asker::new(client, &request);
     busy.line.asked(&request, &asker);
     if let Some(status) = forward::last_hop(&mut request) {
-        return answer::with(status, Fields::default(), busy);
+        return Begun::Answered(answer::with(status, Fields::default(), busy));
     }
     let chosen = match choose::first(&client.worker, &request, &asker) {
         Ok(chosen) => chosen,
         Err(Own::Failed(failure)) => {
             busy.line.fails(failure.reason());
-            return answer::to(&request, failure.answer(), busy);
+            return Begun::Answered(answer::to(&request, failure.answer(), busy));
         }
-        Err(Own::Filter(status, fields)) => return answer::with(status, fields, busy),
+        Err(Own::Filter(status, fields)) => return Begun::Answered(answer::with(status, fields, busy)),
     };
     let (filters, matcher) = (&chosen.route.filters, &chosen.route.matcher);
     if !filters.is_empty() {
@@ -114,7 +125,21 @@ async fn respond(client: &Rc<Client>, mut request: Request, body: Option<Incomin
         asker.rewritten_host = filters.edit_request(&mut request, &prefix);
         mirror::send(&client.worker, &request, (&asker, filters, body.is_none()));
     }
-    Exchange::new((client, busy), (asker, request, body), &chosen).run(chosen).await
+    let set_cookie = chosen.set_cookie.clone();
+    let (record, picked) = chosen.begin(Attempt::First);
+    let exchange = Exchange::new((client, busy), (asker, request, body), (record, set_cookie));
+    Begun::Asking(exchange, picked)
+}
+
+// === impl Begun ===
+
+impl Begun {
+    async fn response(self) -> Response<Body> {
+        match self {
+            Self::Answered(response) => response,
+            Self::Asking(exchange, picked) => exchange.run(picked).await,
+        }
+    }
 }
 
 // === impl Exchange ===
@@ -123,7 +148,7 @@ impl Exchange {
     fn new(
         (client, busy): (&Rc<Client>, Busy),
         (asker, request, body): (Asker, Request, Option<Incoming>),
-        chosen: &Chosen,
+        (record, set_cookie): (Record, Option<HeaderValue>),
     ) -> Box<Self> {
         let is_empty = body.is_none();
         let expects = !is_empty && request.version == Version::HTTP_11 && request.fields.contains("expect");
@@ -144,7 +169,6 @@ impl Exchange {
             worker,
             client: Rc::clone(client),
             busy,
-            head: Vec::new(),
             body,
             pace: if expects { Pace::WhenAsked } else { Pace::AtOnce },
             was_sent: false,
@@ -153,9 +177,10 @@ impl Exchange {
             asker,
             request,
             framing,
-            set_cookie: chosen.set_cookie.clone(),
+            set_cookie,
             tried: Vec::new(),
-            deadline: Instant::now() + chosen.route.timeouts().request.get(),
+            deadline: record.started() + record.route().timeouts().request.get(),
+            record,
         })
     }
 
@@ -174,26 +199,22 @@ impl Exchange {
         self.is_repeatable || !self.was_sent
     }
 
-    /// Writes the head as the backend of `record` is to get it.
-    pub(super) fn encode_for(&mut self, record: &Record) {
-        let edits = record.backend().map(|backend| &backend.filters.request_header_modifier);
+    /// Writes the head as the backend that is asked is to get it.
+    pub(super) fn put_head(&self, out: &mut Vec<u8>) {
+        let edits = self.record.backend().map(|backend| &backend.filters.request_header_modifier);
         match edits.filter(|edits| !edits.is_empty()) {
             Some(edits) => {
                 let mut request = self.request.clone();
                 routes::edit(edits, &mut request.fields);
-                self.head = forward::encode(&request, &self.asker.hop(&request), self.framing);
+                forward::encode(&request, &self.asker.hop(&request), self.framing, out);
             }
-            // What was sent to another backend of the route is the same, unless that one had changes of its own.
-            None if self.head.is_empty() || record.route().has_backend_edits() => {
-                self.head = forward::encode(&self.request, &self.asker.hop(&self.request), self.framing);
-            }
-            None => {}
+            None => forward::encode(&self.request, &self.asker.hop(&self.request), self.framing, out),
         }
     }
 
-    /// The head as a backend of `record` that speaks HTTP/2 is to get it.
-    pub(super) fn request_for(&self, record: &Record) -> Option<hyper::Request<()>> {
-        let edits = record.backend().map(|backend| &backend.filters.request_header_modifier);
+    /// The head as the backend that is asked is to get it, where that speaks HTTP/2.
+    pub(super) fn h2_request(&self) -> Option<hyper::Request<()>> {
+        let edits = self.record.backend().map(|backend| &backend.filters.request_header_modifier);
         match edits.filter(|edits| !edits.is_empty()) {
             Some(edits) => {
                 let mut request = self.request.clone();
@@ -205,26 +226,26 @@ impl Exchange {
     }
 
     /// Attempt after attempt until there is an answer.
-    async fn run(mut self: Box<Self>, chosen: Chosen) -> Response<Body> {
-        let (mut record, mut picked) = chosen.begin(Attempt::First);
+    async fn run(mut self: Box<Self>, mut picked: Result<Pending, Failure>) -> Response<Body> {
         for attempts in 1.. {
-            let failure = match self.attempt(&mut record, picked).await {
-                Ok(answered) => return self.pass_on(answered, record),
+            let failure = match self.attempt(picked).await {
+                Ok(answered) => return self.pass_on(answered),
                 Err(failure) => failure,
             };
             self.busy.line.fails(failure.reason());
-            let next = if attempts < ATTEMPTS_MAX { self.next(&record, failure) } else { None };
-            let Some(next) = next else { return self.give_up(&mut record, failure) };
-            (record, picked) = self.change(record, failure, next);
+            let next = if attempts < ATTEMPTS_MAX { self.next(failure) } else { None };
+            let Some(next) = next else { return self.give_up(failure) };
+            picked = self.change(failure, next);
         }
         answer::text(StatusCode::BAD_GATEWAY, "the service could not be reached\n", self.busy)
     }
 
     /// Where to go after a failure: another endpoint of the track, and from a canary to stable.
-    fn next(&self, record: &Record, failure: Failure) -> Option<Chosen> {
+    fn next(&self, failure: Failure) -> Option<Chosen> {
         if !self.can_send() || Instant::now() >= self.deadline {
             return None;
         }
+        let record = &self.record;
         let tracks: &[Track] = match (record.track(), failure) {
             // A track that can take nothing keeps its share; nobody asked to spill it over.
             (
@@ -255,47 +276,46 @@ impl Exchange {
     }
 
     /// The next attempt is counted before the last one ends, so that the request is in flight all the time.
-    fn change(&self, record: Record, failure: Failure, next: Chosen) -> (Record, Result<Pending, Failure>) {
-        if record.track() == Track::Canary && next.track == Track::Stable {
+    fn change(&mut self, failure: Failure, next: Chosen) -> Result<Pending, Failure> {
+        if self.record.track() == Track::Canary && next.track == Track::Stable {
             self.worker.shared.metrics.count_failover(&next.route.spec.name, failure.reason());
         }
-        let next = next.begin(Attempt::Later);
-        record.give_up(failure.class());
-        next
+        let (record, picked) = next.begin(Attempt::Later);
+        std::mem::replace(&mut self.record, record).give_up(failure.class());
+        picked
     }
 
-    fn pass_on(self: Box<Self>, answered: Answered, mut record: Record) -> Response<Body> {
+    fn pass_on(self: Box<Self>, answered: Answered) -> Response<Body> {
+        let Self { mut busy, mut record, request, set_cookie, timer, client, is_grpc, .. } = *self;
         let Answered { mut response, held, mut source } = answered;
-        let mut busy = self.busy;
-        record.route().filters.edit_response(&mut response.fields, self.request.fields.get_str("origin"));
+        record.route().filters.edit_response(&mut response.fields, request.fields.get_str("origin"));
         if let Some(backend) = record.backend() {
             routes::edit(&backend.filters.response_header_modifier, &mut response.fields);
         }
-        if let Some(cookie) = self.set_cookie {
+        if let Some(cookie) = set_cookie {
             response.fields.append("set-cookie", cookie.as_bytes());
         }
         let idle = record.route().timeouts().idle.get();
-        let is_grpc = self.is_grpc;
         if response.status == StatusCode::SWITCHING_PROTOCOLS
             && let Some(Answering::H1(connection)) = source.answering.take()
         {
             record.complete();
             let mut line = std::mem::take(&mut busy.line);
             line.answers(response.status);
-            self.client.tunnel(Tunnel { connection, record, line, timer: self.timer, idle });
+            client.tunnel(Tunnel { connection, record, line, timer, idle });
         } else if source.answering.is_none() {
             record.complete();
         } else {
             let is_sized = source.remaining().is_some();
-            let passing = Passing { held, source, record, timer: self.timer, idle, is_grpc, is_sized };
+            let passing = Passing { held, source, record, timer, idle, is_grpc, is_sized };
             let passing = Box::new(passing);
             return response.with(Body::passing(passing, busy));
         }
         response.with(Body::full(held.unwrap_or_else(Bytes::new), busy))
     }
 
-    fn give_up(self: Box<Self>, record: &mut Record, failure: Failure) -> Response<Body> {
-        record.fail(failure.class());
+    fn give_up(mut self: Box<Self>, failure: Failure) -> Response<Body> {
+        self.record.fail(failure.class());
         let response = answer::to(&self.request, failure.answer(), self.busy);
         // The rest of a broken request can't be told from the next one.
         if failure == Failure::Request { answer::last(response, self.request.version) } else { response }

@@ -1,11 +1,12 @@
-use super::{choose, failure::Failure, record::Record, run::Exchange};
+use super::{choose, failure::Failure, run::Exchange};
 use crate::routes::Pending;
 use std::time::Instant;
 use tokio::time;
 
 impl Exchange {
     /// Waits in the backend's queue, where it has one, until an endpoint has room.
-    pub(super) async fn wait_for_room(&self, record: &Record) -> Result<Pending, Failure> {
+    pub(super) async fn wait_for_room(&self) -> Result<Pending, Failure> {
+        let record = &self.record;
         let Some((backend, limit)) = record.backend().and_then(|backend| Some((backend, backend.queue?)))
         else {
             return Err(Failure::Overloaded);

@@ -1,4 +1,7 @@
-use super::outline::{Outline, Place};
+use super::{
+    outline::{Outline, Place},
+    spare::{self, Lines},
+};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// The lines of a head in their order, names in lower case.
@@ -6,21 +9,22 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 pub struct Fields {
     /// Names and values, and whatever stood between them.
     pub(super) text: Vec<u8>,
-    lines: Vec<(Place, Place)>,
+    lines: Lines,
 }
 
 // === impl Fields ===
 
 impl Fields {
-    /// No lines yet, and room for some.
+    /// No lines yet, and room for as many as usual heads have.
     #[must_use]
-    pub fn with_capacity(lines: usize, bytes: usize) -> Self {
-        Self { text: Vec::with_capacity(bytes), lines: Vec::with_capacity(lines) }
+    pub fn with_room() -> Self {
+        Self { text: spare::text(), lines: spare::lines() }
     }
 
     /// The lines that `outline` finds in `head`, which is copied as a whole.
     pub(crate) fn of_head(head: &[u8], outline: &mut Outline) -> Self {
-        let mut text = head.to_vec();
+        let mut text = spare::text();
+        text.extend_from_slice(head);
         for (name, _) in &outline.lines {
             text.get_mut(name.range()).unwrap_or_default().make_ascii_lowercase();
         }
@@ -110,11 +114,17 @@ impl Fields {
 
 impl From<&HeaderMap> for Fields {
     fn from(map: &HeaderMap) -> Self {
-        let mut fields = Self::with_capacity(map.len(), 0);
+        let mut fields = Self::with_room();
         for (name, value) in map {
             fields.append(name.as_str(), value.as_bytes());
         }
         fields
+    }
+}
+
+impl Drop for Fields {
+    fn drop(&mut self) {
+        spare::keep(std::mem::take(&mut self.text), std::mem::take(&mut self.lines));
     }
 }
 

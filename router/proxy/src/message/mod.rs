@@ -8,6 +8,7 @@ mod fields;
 mod outline;
 mod request;
 mod response;
+mod spare;
 
 pub use fields::Fields;
 pub(crate) use outline::{Outline, Place};

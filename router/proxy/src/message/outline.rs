@@ -1,3 +1,4 @@
+use super::spare::{self, Lines};
 use std::ops::Range;
 
 /// Where the parts of a head are in its bytes.
@@ -7,7 +8,7 @@ pub(crate) struct Outline {
     pub(crate) target: Place,
     pub(crate) is_http11: bool,
     /// Names and values.
-    pub(crate) lines: Vec<(Place, Place)>,
+    pub(crate) lines: Lines,
 }
 
 /// A part of a buffer that is far smaller than 4 GiB.
@@ -16,9 +17,6 @@ pub(crate) struct Place {
     begin: u32,
     end: u32,
 }
-
-/// Usual heads have fewer lines.
-const LINES_USUAL: usize = 16;
 
 // === impl Outline ===
 
@@ -30,7 +28,7 @@ impl Outline {
 
     pub(crate) fn add(&mut self, name: Place, value: Place) {
         if self.lines.capacity() == 0 {
-            self.lines.reserve(LINES_USUAL);
+            self.lines = spare::lines();
         }
         self.lines.push((name, value));
     }

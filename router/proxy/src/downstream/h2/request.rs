@@ -28,10 +28,6 @@ pub(super) enum Unfit {
     Malformed,
 }
 
-/// Usual requests have fewer lines and bytes.
-const LINES_USUAL: usize = 16;
-const BYTES_USUAL: usize = 500;
-
 // === impl Reading ===
 
 impl Reading {
@@ -49,7 +45,7 @@ impl Reading {
             Field::Line(name, value) => {
                 self.is_malformed |= concerns_connection(name.as_str(), value);
                 if self.lines.is_empty() {
-                    self.lines = Fields::with_capacity(LINES_USUAL, BYTES_USUAL);
+                    self.lines = Fields::with_room();
                 }
                 self.lines.append(name.as_str(), value.as_bytes());
                 return;

@@ -12,12 +12,19 @@ use super::{
     gate::{Gate, HEAD_BYTES_MAX, Stage, Verdict},
     transport::Transport,
 };
-use crate::{exchange, fill::poll_little, lifecycle::Phase, message::Request, turn};
+use crate::{
+    exchange,
+    fill::{poll_bytes, poll_little},
+    lifecycle::Phase,
+    message::Request,
+    turn,
+};
 use bytes::{Buf, BytesMut};
 use response::{Output, Sent};
 use std::{
     future::poll_fn,
     io,
+    pin::pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
@@ -55,17 +62,20 @@ pub(super) async fn serve<S: Transport>(
             Err(next) => return Ok(next),
         };
         simple.is_new = false;
-        // Boxed, so that an idle connection has no room for it.
-        let mut answering = Box::pin(exchange::handle_simple(Rc::clone(client), request));
-        let begun = poll_fn(|cx| match answering.as_mut().poll(cx) {
-            Poll::Ready(response) => Poll::Ready(Ok(output.begin(response, client.worker.date.get(), cx))),
-            Poll::Pending => simple.poll_gone(cx).map(Err),
-        });
-        let mut sending = match begun.await {
+        let begun = {
+            let mut answering = pin!(exchange::handle_simple(client, request));
+            let begun = poll_fn(|cx| match answering.as_mut().poll(cx) {
+                Poll::Ready(response) => {
+                    Poll::Ready(Ok(output.begin(response, client.worker.date.get(), cx)))
+                }
+                Poll::Pending => simple.poll_gone(cx).map(Err),
+            });
+            begun.await
+        };
+        let mut sending = match begun {
             Ok(sending) => sending,
             Err(gone) => return gone.map(|()| Next::Close),
         };
-        drop(answering);
         turn::end().await;
         loop {
             match poll_fn(|cx| output.poll_send(&mut sending, simple.stream, (client, cx))).await? {
@@ -89,13 +99,29 @@ pub(super) async fn serve<S: Transport>(
 
 impl<S: Transport> Simple<'_, S> {
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Result<Request, Next>>> {
+        if !self.input.is_empty()
+            && let Some(found) = self.look_at_input()
+        {
+            return Poll::Ready(Ok(found));
+        }
         loop {
-            if let Some(found) = self.look() {
-                return Poll::Ready(Ok(found));
-            }
-            match poll_little(self.stream, self.input, cx) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Err(Next::Close))),
-                Poll::Ready(Ok(_)) => {}
+            let Self { client, stream, input, gate, .. } = self;
+            let found = poll_bytes(*stream, cx, |bytes| {
+                if bytes.is_empty() {
+                    return Some(Err(Next::Close));
+                }
+                // Usually a whole head comes at once, and is looked at where it was read.
+                let (used, found) = if input.is_empty() { look(bytes, gate, client) } else { (0, None) };
+                input.extend_from_slice(bytes.get(used..).unwrap_or_default());
+                found
+            });
+            match found {
+                Poll::Ready(Ok(None)) => {
+                    if let Some(found) = self.look_at_input() {
+                        return Poll::Ready(Ok(found));
+                    }
+                }
+                Poll::Ready(Ok(Some(found))) => return Poll::Ready(Ok(found)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
                     if self.input.is_empty() {
@@ -112,26 +138,10 @@ impl<S: Transport> Simple<'_, S> {
         }
     }
 
-    /// Takes a request from the bytes at hand, if they begin with a simple one; `None` while it is not complete.
-    fn look(&mut self) -> Option<Result<Request, Next>> {
-        loop {
-            match self.gate.admit(self.input, usize::MAX) {
-                Verdict::More => return None,
-                Verdict::Skip(count) => self.input.advance(count),
-                // A head without a body: the next head follows.
-                Verdict::Pass(length) if self.gate.stage() == Stage::Head => {
-                    let head = self.input.get(..length).unwrap_or_default();
-                    // hyper begins where this request begins.
-                    let Some(request) = request::simple(head, &mut self.gate.outline) else { break };
-                    self.input.advance(length);
-                    self.client.has_read();
-                    return Some(Ok(request));
-                }
-                Verdict::Pass(_) | Verdict::Hold | Verdict::Refuse(_) | Verdict::Break => break,
-            }
-        }
-        self.client.begins_anew();
-        Some(Err(Next::Hyper))
+    fn look_at_input(&mut self) -> Option<Result<Request, Next>> {
+        let (used, found) = look(self.input, &mut self.gate, self.client);
+        self.input.advance(used);
+        found
     }
 
     /// Ready when the client has left in the middle of its request. What it sends already is kept, up to a limit.
@@ -143,4 +153,28 @@ impl<S: Transport> Simple<'_, S> {
         }
         Poll::Pending
     }
+}
+
+/// How many of the bytes at hand are used, and the request that they begin with, if it is a simple one; `None` while it
+/// is not complete.
+fn look(bytes: &[u8], gate: &mut Gate, client: &Client) -> (usize, Option<Result<Request, Next>>) {
+    let mut used = 0;
+    loop {
+        let rest = bytes.get(used..).unwrap_or_default();
+        match gate.admit(rest, usize::MAX) {
+            Verdict::More => return (used, None),
+            Verdict::Skip(count) => used += count,
+            // A head without a body: the next head follows.
+            Verdict::Pass(length) if gate.stage() == Stage::Head => {
+                let head = rest.get(..length).unwrap_or_default();
+                // hyper begins where this request begins.
+                let Some(request) = request::simple(head, &mut gate.outline) else { break };
+                client.has_read();
+                return (used + length, Some(Ok(request)));
+            }
+            Verdict::Pass(_) | Verdict::Hold | Verdict::Refuse(_) | Verdict::Break => break,
+        }
+    }
+    client.begins_anew();
+    (used, Some(Err(Next::Hyper)))
 }

@@ -29,6 +29,8 @@ use tokio::{
 /// A connection, and what is under way on it.
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// The head of the request.
+    head: Vec<u8>,
     /// What was read and not yet used.
     input: BytesMut,
     /// What is to be written before anything else of the body.
@@ -74,6 +76,9 @@ enum Fate {
 /// For a head: the usual answer of a page fits.
 const READ_MIN: usize = 4 * 1024;
 
+/// Up to this size a body is copied out of the buffer.
+const COPY_MAX: usize = 512;
+
 /// A larger buffer for bodies that are under way: 64 KiB, which many systems send at once, together with its head.
 const READ_BODY: usize = 72 * 1024;
 
@@ -86,6 +91,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
+            head: Vec::new(),
             input: BytesMut::new(),
             output: Bytes::new(),
             body: RequestBody::Empty,
@@ -116,10 +122,13 @@ impl Connection {
     /// Gives back memory while idle.
     pub(crate) fn lighten(&mut self) {
         self.input = BytesMut::new();
+        self.head = Vec::new();
     }
 
-    /// Begins a request.
-    pub(crate) fn begin(&mut self, body: RequestBody, pace: Pace) {
+    /// Begins a request whose head is what `put` writes.
+    pub(crate) fn begin(&mut self, body: RequestBody, pace: Pace, put: impl FnOnce(&mut Vec<u8>)) {
+        self.head.clear();
+        put(&mut self.head);
         self.pace = pace;
         self.written = 0;
         self.output = Bytes::new();
@@ -140,12 +149,8 @@ impl Connection {
     }
 
     /// Sends the request and reads the head of the response, whichever is possible.
-    pub(crate) fn poll_head(
-        &mut self,
-        head: &[u8],
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<ResponseHead, Trouble>> {
-        self.poll_send(head, cx)?;
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Trouble>> {
+        self.poll_send(cx)?;
         loop {
             if !self.input.is_empty()
                 && let Some((response, length)) = ResponseHead::parse(&self.input)?
@@ -156,7 +161,7 @@ impl Connection {
                 if is_interim && response.status != hyper::StatusCode::SWITCHING_PROTOCOLS {
                     if response.status == hyper::StatusCode::CONTINUE {
                         self.stop_waiting();
-                        self.poll_send(head, cx)?;
+                        self.poll_send(cx)?;
                     }
                     continue;
                 }
@@ -189,7 +194,7 @@ impl Connection {
             Decoder::Length(length) => {
                 let length = usize::try_from(length).ok().filter(|&length| length <= self.input.len())?;
                 self.decoder = Decoder::Done;
-                Some(self.input.split_to(length).freeze())
+                Some(self.take(length))
             }
             Decoder::Chunked(_) | Decoder::UntilClose => None,
         }
@@ -197,7 +202,7 @@ impl Connection {
 
     /// The whole body, read to its end into one buffer. `None`: its length was not stated.
     pub(crate) fn poll_whole_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Trouble>> {
-        self.poll_send(&[], cx)?;
+        self.poll_send(cx)?;
         loop {
             if let Some(whole) = self.take_whole_body() {
                 return Poll::Ready(Ok(Some(whole)));
@@ -212,7 +217,7 @@ impl Connection {
 
     /// The next piece of the body of the response, while the rest of the request is sent.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Trouble>>> {
-        if let Err(trouble) = self.poll_send(&[], cx) {
+        if let Err(trouble) = self.poll_send(cx) {
             return Poll::Ready(Some(Err(trouble)));
         }
         loop {
@@ -256,18 +261,18 @@ impl Connection {
     }
 
     /// Writes as much as possible. A backend that stops reading is no error yet: its answer may be on the way.
-    fn poll_send(&mut self, head: &[u8], cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<(), Trouble> {
         loop {
             match self.sending {
                 Sending::Waiting | Sending::Done | Sending::Broken => return Ok(()),
                 Sending::Head => {
-                    let rest = head.get(self.written..).unwrap_or_default();
+                    let rest = self.head.get(self.written..).unwrap_or_default();
                     match Pin::new(&mut self.stream).poll_write(cx, rest) {
                         Poll::Pending => return Ok(()),
                         Poll::Ready(Ok(count)) => self.written += count,
                         Poll::Ready(Err(_)) => self.sending = Sending::Broken,
                     }
-                    if self.sending == Sending::Head && self.written >= head.len() {
+                    if self.sending == Sending::Head && self.written >= self.head.len() {
                         self.sending = match self.pace {
                             _ if self.body.is_empty() => Sending::Done,
                             Pace::AtOnce => Sending::Body,
@@ -291,6 +296,16 @@ impl Connection {
                 },
             }
         }
+    }
+
+    /// The next bytes of what was read. A copy of few costs less than to share the buffer, which stays for the next answer.
+    fn take(&mut self, length: usize) -> Bytes {
+        if length > COPY_MAX {
+            return self.input.split_to(length).freeze();
+        }
+        let taken = Bytes::copy_from_slice(self.input.get(..length).unwrap_or_default());
+        self.input.advance(length);
+        taken
     }
 
     /// How much room is made for reading: less where something is there already.
