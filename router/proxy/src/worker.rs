@@ -72,12 +72,21 @@ pub(crate) struct Worker {
 /// How often idle upstream connections are looked after.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Steps of tasks between two looks at the sockets, while there is something to do: a request takes four of them, and
+/// what is ready together is sent together (see [`crate::turn`]).
+const STEPS: u32 = 256;
+
 /// Starts a worker; its thread ends when the phase is [`Phase::Closing`] and its connections are done.
 ///
 /// # Errors
 /// No thread or no runtime can be had.
 pub fn start(index: usize, listeners: Listeners, shared: Shared) -> io::Result<thread::JoinHandle<()>> {
-    let runtime = || runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
+    let runtime = || {
+        runtime::Builder::new_current_thread()
+            .event_interval(STEPS)
+            .enable_all()
+            .build_local(Default::default())
+    };
     let run = move || {
         let result = runtime().and_then(|runtime| runtime.block_on(run(listeners, shared)));
         if let Err(error) = result {

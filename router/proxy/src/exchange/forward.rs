@@ -47,18 +47,19 @@ pub(super) enum Framing {
 /// Meant for the next hop only, named in `Connection` or not. `Proxy-Authorization` is for a forward proxy, and
 /// `HTTP2-Settings` belongs to an upgrade that is not made.
 pub(crate) fn is_hop_by_hop(name: &[u8]) -> bool {
-    matches!(
-        name,
-        b"connection"
-            | b"keep-alive"
-            | b"proxy-connection"
-            | b"proxy-authenticate"
-            | b"proxy-authorization"
-            | b"transfer-encoding"
-            | b"upgrade"
-            | b"http2-settings"
-    )
+    HOP_BY_HOP.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
+
+const HOP_BY_HOP: [&[u8]; 8] = [
+    b"connection",
+    b"keep-alive",
+    b"proxy-connection",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"transfer-encoding",
+    b"upgrade",
+    b"http2-settings",
+];
 
 /// The protocol that a client wants to change to. `h2c` and TLS would change what the router itself speaks.
 pub(super) fn upgrade(request: &Request) -> Option<&[u8]> {

@@ -11,7 +11,6 @@ use hyper::{
     body::{Body as _, Frame},
 };
 use std::{
-    io::Write,
     pin::Pin,
     task::{Context, Poll},
     time::Instant,
@@ -223,10 +222,7 @@ fn put_head(out: &mut Vec<u8>, (status, fields): (StatusCode, &Fields), length: 
         }
     }
     if let Some(length) = length.filter(|_| !has_length) {
-        let mut text = Vec::new();
-        // Writing to memory does not fail.
-        let _ = write!(text, "{length}");
-        hpack::put(out, b"content-length", &text);
+        hpack::put(out, b"content-length", itoa::Buffer::new().format(length).as_bytes());
     }
     if !has_date {
         hpack::put(out, b"date", date);

@@ -114,8 +114,9 @@ impl Output {
         }
         match framing {
             Framing::None => {}
-            // Writing to memory does not fail.
-            Framing::Length(length) => drop(write!(self.head, "content-length: {length}\r\n")),
+            Framing::Length(length) => {
+                self.put(b"content-length", itoa::Buffer::new().format(length).as_bytes());
+            }
             Framing::Chunked => self.put(b"transfer-encoding", b"chunked"),
         }
         if !has_date {
