@@ -5,7 +5,7 @@ pub use crate::downstream::Patience;
 use crate::{
     access_log::AccessLog,
     config::Share,
-    downstream,
+    downstream::{self, Pipe},
     lifecycle::Phase,
     listen::{Entry, Listeners},
     metrics::Metrics,
@@ -63,6 +63,8 @@ pub(crate) struct Worker {
     pub(crate) phase: Cell<Phase>,
     pub(crate) pool: RefCell<Pool>,
     pub(crate) h2: RefCell<h2::Pool>,
+    /// Empty ones, for large bodies.
+    pub(crate) pipes: RefCell<Vec<Pipe>>,
     pub(crate) rng: RefCell<SmallRng>,
     pub(crate) timers: Rc<Timers>,
     /// The time as `Date` tells it, kept by [`sweep`].
@@ -104,6 +106,7 @@ async fn run(listeners: Listeners, shared: Shared) -> io::Result<()> {
         phase: Cell::new(Phase::Serving),
         pool: RefCell::default(),
         h2: RefCell::default(),
+        pipes: RefCell::default(),
         rng: RefCell::new(SmallRng::seed_from_u64(rand::random())),
         timers: Rc::new(Timers::new()),
         date: Cell::new(date()),

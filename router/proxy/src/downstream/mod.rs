@@ -18,5 +18,6 @@ pub(crate) use connection::serve;
 use gate::REFUSED_METHOD;
 pub(crate) use gate::Refusal;
 pub(crate) use h2::Incoming as StreamBody;
+pub(crate) use splice::Pipe;
 pub(crate) use tunnel::Tunnel;
 pub(crate) use upload::{Incoming, Upload};

@@ -11,7 +11,7 @@ use std::{cell::Cell, io, net::Shutdown};
 use tokio::{io::Interest, net::TcpStream};
 
 /// The way between two sockets; empty whenever it is waited for more.
-pub(super) struct Pipe {
+pub(crate) struct Pipe {
     inlet: OwnedFd,
     outlet: OwnedFd,
 }
@@ -40,9 +40,19 @@ impl Pipe {
         Ok([Self::new()?, Self::new()?])
     }
 
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         let (outlet, inlet) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
         Ok(Self { inlet, outlet })
+    }
+
+    /// Takes up to `max` bytes from a socket.
+    pub(super) fn fill(&self, from: &TcpStream, max: usize) -> io::Result<usize> {
+        Ok(splice(from, None, &self.inlet, None, max.min(BYTES_MAX), FLAGS)?)
+    }
+
+    /// Gives up to `max` bytes to a socket.
+    pub(super) fn empty(&self, to: &TcpStream, max: usize) -> io::Result<usize> {
+        Ok(splice(&self.outlet, None, to, None, max, FLAGS)?)
     }
 
     /// Moves bytes until `from` ends; then `to` learns of it.
@@ -52,7 +62,7 @@ impl Pipe {
         to: &TcpStream,
         (flow, counter): (&Flow, &Cell<usize>),
     ) -> io::Result<()> {
-        let fill = || Ok(splice(from, None, &self.inlet, None, BYTES_MAX, FLAGS)?);
+        let fill = || self.fill(from, BYTES_MAX);
         loop {
             // The pipe is empty, so it is the socket that has to be waited for.
             let mut left = from.async_io(Interest::READABLE, fill).await?;
@@ -61,8 +71,7 @@ impl Pipe {
             }
             flow.moved(counter, left);
             while left > 0 {
-                let empty = || Ok(splice(&self.outlet, None, to, None, left, FLAGS)?);
-                match to.async_io(Interest::WRITABLE, empty).await? {
+                match to.async_io(Interest::WRITABLE, || self.empty(to, left)).await? {
                     0 => return Err(io::ErrorKind::WriteZero.into()),
                     count => left -= count,
                 }

@@ -7,7 +7,7 @@ use crate::{
     turn,
     upstream::{
         Answering, RequestBody, Trouble,
-        h1::{Connection, Pace, ResponseHead},
+        h1::{Connection, Pace, Reads, ResponseHead},
         h2,
     },
 };
@@ -104,7 +104,7 @@ impl Exchange {
                 None => Box::pin(connect(endpoint, deadline)).await?,
             };
             let body = std::mem::replace(&mut self.body, RequestBody::Empty);
-            connection.begin(body, self.pace, |out| self.put_head(out));
+            connection.begin(body, (self.pace, self.reads()), |out| self.put_head(out));
             turn::end().await;
             let failure = match self.head_of(&mut connection, deadline).await {
                 // Nobody asked for that protocol.
@@ -125,6 +125,12 @@ impl Exchange {
                 return Err(failure);
             }
         }
+    }
+
+    /// An answer that is not held back may go from socket to socket where the client is on one without TLS.
+    fn reads(&self) -> Reads {
+        let is_held = self.record.track() == Track::Canary && self.is_repeatable();
+        if self.is_plain && !is_held { Reads::Little } else { Reads::All }
     }
 
     async fn head_of(&self, connection: &mut Connection, deadline: Instant) -> Result<ResponseHead, Failure> {

@@ -13,12 +13,14 @@ use hyper::{
     body::{Frame, SizeHint},
 };
 use std::{
+    io,
     pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
+use tokio::net::TcpStream;
 
 /// What is sent to a client.
 pub(crate) struct Body {
@@ -55,6 +57,9 @@ pub(super) struct Source {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) worker: Rc<Worker>,
 }
+
+/// From this size on a body goes from socket to socket.
+const DIRECT_MIN: u64 = 16 * 1024;
 
 /// The answer has no end, and why.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +100,20 @@ impl Source {
         Poll::Ready(Ok(whole))
     }
 
+    /// Like [`Connection::poll_take`].
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnMut(&TcpStream, u64) -> io::Result<usize>,
+    ) -> Poll<Result<usize, Trouble>> {
+        let Some(Answering::H1(connection)) = &mut self.answering else { return Poll::Ready(Ok(0)) };
+        let taken = ready!(connection.poll_take(cx, take));
+        if connection.is_answered() {
+            self.finish();
+        }
+        Poll::Ready(taken)
+    }
+
     pub(super) const fn is_finished(&self) -> bool {
         self.answering.is_none()
     }
@@ -130,6 +149,36 @@ impl Body {
         if hyper::body::Body::is_end_stream(self) {
             self.busy.line.is_whole();
         }
+    }
+
+    /// Whether what is left is large and may go from socket to socket.
+    pub(crate) fn is_direct(&self) -> bool {
+        let Kind::Passing(passing) = &self.kind else { return false };
+        let Some(Answering::H1(connection)) = &passing.source.answering else { return false };
+        let is_large = connection.remaining().is_some_and(|left| left >= DIRECT_MIN);
+        is_large && passing.held.is_none() && connection.is_untouched()
+    }
+
+    /// Lets `take` have the next bytes from the backend's socket, and how many it may take; how many it took. They count
+    /// as sent.
+    pub(crate) fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnMut(&TcpStream, u64) -> io::Result<usize>,
+    ) -> Poll<Result<usize, Broken>> {
+        let Self { kind: Kind::Passing(passing), busy } = self else { return Poll::Ready(Ok(0)) };
+        let taken = passing.poll_take(cx, take);
+        match &taken {
+            Poll::Ready(Ok(count)) => {
+                busy.line.sends(*count as u64);
+                if passing.source.is_finished() {
+                    busy.line.is_whole();
+                }
+            }
+            Poll::Ready(Err(Broken(failure))) => busy.line.fails(failure.reason()),
+            Poll::Pending => {}
+        }
+        taken
     }
 
     fn poll_kind(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -231,13 +280,37 @@ impl Passing {
                 Poll::Ready(Some(Err(Broken(trouble.into()))))
             }
             Poll::Ready(Some(Err(trouble))) => Poll::Ready(Some(Err(self.break_off(trouble.into())))),
-            Poll::Pending => {
-                if !self.timer.is_set() {
-                    self.timer.set(Some(Instant::now() + self.idle));
-                }
-                self.timer.poll_passed(cx).map(|()| Some(Err(self.break_off(Failure::Timeout))))
-            }
+            Poll::Pending => self.poll_silent(cx).map(|broken| Some(Err(broken))),
         }
+    }
+
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnMut(&TcpStream, u64) -> io::Result<usize>,
+    ) -> Poll<Result<usize, Broken>> {
+        match self.source.poll_take(cx, take) {
+            Poll::Ready(Ok(count)) => {
+                self.timer.set(None);
+                if self.source.is_finished() {
+                    self.record.complete();
+                }
+                Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(trouble)) => {
+                self.source.answering = None;
+                Poll::Ready(Err(self.break_off(trouble.into())))
+            }
+            Poll::Pending => self.poll_silent(cx).map(Err),
+        }
+    }
+
+    /// Ready when the backend has been silent for too long.
+    fn poll_silent(&mut self, cx: &Context<'_>) -> Poll<Broken> {
+        if !self.timer.is_set() {
+            self.timer.set(Some(Instant::now() + self.idle));
+        }
+        self.timer.poll_passed(cx).map(|()| self.break_off(Failure::Timeout))
     }
 
     fn break_off(&mut self, why: Failure) -> Broken {

@@ -9,7 +9,7 @@ use crate::{
     routes::Filters,
     upstream::{
         RequestBody,
-        h1::{Connection, Pace},
+        h1::{Connection, Pace, Reads},
     },
     worker::Worker,
 };
@@ -51,7 +51,7 @@ async fn copy(address: SocketAddr, head: Vec<u8>, method: hyper::Method) {
     COPIES.set(COPIES.get() + 1);
     let exchange = async {
         let mut connection = Connection::connect(address).await.ok()?;
-        connection.begin(RequestBody::Empty, Pace::AtOnce, |out| *out = head);
+        connection.begin(RequestBody::Empty, (Pace::AtOnce, Reads::All), |out| *out = head);
         let response = poll_fn(|cx| connection.poll_head(cx)).await.ok()?;
         connection.expect_body(&response, &method);
         // Read to its end, so that the mirror sees an ordinary client.

@@ -40,6 +40,8 @@ pub(super) struct Exchange {
     /// Sending it twice does no harm, and all of it is at hand.
     is_repeatable: bool,
     pub(super) is_grpc: bool,
+    /// The client speaks HTTP/1.1 without TLS.
+    pub(super) is_plain: bool,
     /// The sticky key that the client gets.
     set_cookie: Option<HeaderValue>,
     /// Endpoints that failed this request.
@@ -174,6 +176,7 @@ impl Exchange {
             was_sent: false,
             is_repeatable: is_empty && request.method.is_idempotent(),
             is_grpc: grpc::is_call(&request),
+            is_plain: request.version == Version::HTTP_11 && client.scheme == "http",
             asker,
             request,
             framing,

@@ -35,6 +35,8 @@ mod hygiene;
 #[cfg(test)]
 mod kubernetes;
 #[cfg(test)]
+mod large;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod operator;

@@ -4,6 +4,7 @@
 //! The [`Gate`] judges them as it judges all others. Whatever else comes (a body, an upgrade, `HEAD`, HTTP/1.0, a head
 //! that is refused) is left unread, and the connection goes on with hyper from there.
 
+mod direct;
 mod request;
 mod response;
 
@@ -20,7 +21,8 @@ use crate::{
     turn,
 };
 use bytes::{Buf, BytesMut};
-use response::{Output, Sent};
+use direct::Direct;
+use response::{Output, Sending, Sent};
 use std::{
     future::poll_fn,
     io,
@@ -84,11 +86,18 @@ pub(super) async fn serve<S: Transport>(
                 // Either the answer broke off, or it said that it was the last one.
                 Sent::Last => return Ok(Next::Close),
             }
-            let waited = poll_fn(|cx| match output.poll_more(&mut sending, cx) {
-                Poll::Ready(()) => Poll::Ready(Ok(())),
-                Poll::Pending => simple.poll_gone(cx).map(Err),
-            });
-            if let Err(gone) = waited.await {
+            let direct = if sending.is_direct() { Direct::to(simple.stream, client) } else { None };
+            let waited = match direct {
+                Some(direct) => simple.pass_on(direct, (&mut output, &mut sending)).await?,
+                None => {
+                    let more = poll_fn(|cx| match output.poll_more(&mut sending, cx) {
+                        Poll::Ready(()) => Poll::Ready(Ok(())),
+                        Poll::Pending => simple.poll_gone(cx).map(Err),
+                    });
+                    more.await
+                }
+            };
+            if let Err(gone) = waited {
                 return gone.map(|()| Next::Close);
             }
         }
@@ -142,6 +151,34 @@ impl<S: Transport> Simple<'_, S> {
         let (used, found) = look(self.input, &mut self.gate, self.client);
         self.input.advance(used);
         found
+    }
+
+    /// Passes the rest of an answer on from socket to socket.
+    async fn pass_on(
+        &mut self,
+        mut direct: Direct,
+        (output, sending): (&mut Output, &mut Sending),
+    ) -> io::Result<Result<(), io::Result<()>>> {
+        let passed = poll_fn(|cx| {
+            loop {
+                let emptied = direct.poll_empty(self.stream, cx);
+                if emptied.is_pending() {
+                    self.client.waits_to_write();
+                }
+                match ready!(emptied) {
+                    Err(error) => return Poll::Ready(Err(error)),
+                    Ok(0) if sending.is_over() => return Poll::Ready(Ok(Ok(()))),
+                    Ok(0) => match sending.poll_take(cx, |from, left| direct.fill(from, left)) {
+                        Poll::Ready(()) => {}
+                        Poll::Pending => return self.poll_gone(cx).map(|gone| Ok(Err(gone))),
+                    },
+                    Ok(count) => output.has_written(count, self.client),
+                }
+            }
+        });
+        let passed = passed.await;
+        direct.end(self.client);
+        passed
     }
 
     /// Ready when the client has left in the middle of its request. What it sends already is kept, up to a limit.

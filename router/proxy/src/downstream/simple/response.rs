@@ -13,7 +13,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use tokio::io::AsyncWrite;
+use tokio::{io::AsyncWrite, net::TcpStream};
 
 /// What is to be written next.
 #[derive(Default)]
@@ -66,6 +66,39 @@ pub(super) enum Sent {
 /// Up to this size a copy costs less than another slice.
 const COPY_MAX: usize = 2 * 1024;
 
+// === impl Sending ===
+
+impl Sending {
+    /// Whether the rest may go from socket to socket.
+    pub(super) fn is_direct(&self) -> bool {
+        self.state == State::More && matches!(self.framing, Framing::Length(_)) && self.body.is_direct()
+    }
+
+    /// Whether nothing more comes.
+    pub(super) fn is_over(&self) -> bool {
+        self.state != State::More
+    }
+
+    /// Lets `take` have the next bytes of the body; see [`Body::poll_take`].
+    pub(super) fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnMut(&TcpStream, u64) -> io::Result<usize>,
+    ) -> Poll<()> {
+        let taken = ready!(self.body.poll_take(cx, take));
+        match (taken, &mut self.framing) {
+            (Ok(count), Framing::Length(left)) => {
+                *left = left.saturating_sub(count as u64);
+                if *left == 0 {
+                    self.state = State::End;
+                }
+            }
+            _ => self.state = State::Broken,
+        }
+        Poll::Ready(())
+    }
+}
+
 // === impl Output ===
 
 impl Output {
@@ -89,7 +122,7 @@ impl Output {
         let state =
             if matches!(framing, Framing::None | Framing::Length(0)) { State::End } else { State::More };
         let mut sending = Sending { body, framing, state, closes };
-        if state == State::More {
+        if state == State::More && !sending.is_direct() {
             // A body that is complete goes out with its head.
             let _ = self.poll_more(&mut sending, cx);
         }
@@ -183,6 +216,11 @@ impl Output {
             self.chunk = Bytes::new();
         }
         self.tail = self.tail.get(count - head - chunk..).unwrap_or_default();
+        self.has_written(count, client);
+    }
+
+    /// The client took so many bytes.
+    pub(super) fn has_written(&mut self, count: usize, client: &Client) {
         self.progress += count;
         if self.progress >= PROGRESS_MIN {
             self.progress = 0;

@@ -22,7 +22,7 @@ use std::{
     time::Instant,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWrite},
+    io::{AsyncReadExt, AsyncWrite, Interest},
     net::TcpStream,
 };
 
@@ -41,6 +41,7 @@ pub(crate) struct Connection {
     decoder: Decoder,
     sending: Sending,
     pace: Pace,
+    reads: Reads,
     fate: Fate,
     /// Set by the pool.
     pub(crate) idle_since: Option<Instant>,
@@ -64,6 +65,15 @@ pub(crate) enum Pace {
     AtOnce,
     /// The client expects `100 Continue`, and the backend has the word.
     WhenAsked,
+}
+
+/// How much of a response is read together with its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// As much as there is.
+    All,
+    /// Little: the rest of a large body may go to the client without coming by here.
+    Little,
 }
 
 /// What becomes of the connection after the response.
@@ -99,6 +109,7 @@ impl Connection {
             decoder: Decoder::Done,
             sending: Sending::Done,
             pace: Pace::AtOnce,
+            reads: Reads::All,
             fate: Fate::Keep,
             idle_since: None,
         })
@@ -126,10 +137,15 @@ impl Connection {
     }
 
     /// Begins a request whose head is what `put` writes.
-    pub(crate) fn begin(&mut self, body: RequestBody, pace: Pace, put: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn begin(
+        &mut self,
+        body: RequestBody,
+        (pace, reads): (Pace, Reads),
+        put: impl FnOnce(&mut Vec<u8>),
+    ) {
         self.head.clear();
         put(&mut self.head);
-        self.pace = pace;
+        (self.pace, self.reads) = (pace, reads);
         self.written = 0;
         self.output = Bytes::new();
         self.sending = Sending::Head;
@@ -170,7 +186,11 @@ impl Connection {
                 }
                 return Poll::Ready(Ok(response));
             }
-            ready!(self.poll_fill(self.room(READ_MIN), cx))?;
+            let filled = match self.reads {
+                Reads::All => self.poll_fill(self.room(READ_MIN), cx),
+                Reads::Little => filled(poll_little(&mut self.stream, &mut self.input, cx)),
+            };
+            ready!(filled)?;
         }
     }
 
@@ -233,6 +253,32 @@ impl Connection {
                     self.decoder = Decoder::Done;
                 }
                 Err(trouble) => return Poll::Ready(Some(Err(trouble))),
+            }
+        }
+    }
+
+    /// Whether all that is left is a body of stated length, none of which was read.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.input.is_empty() && self.sending == Sending::Done && matches!(self.decoder, Decoder::Length(_))
+    }
+
+    /// Lets `take` have the next bytes of such a body from the socket, and how many it may take; how many it took.
+    pub(crate) fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(&TcpStream, u64) -> io::Result<usize>,
+    ) -> Poll<Result<usize, Trouble>> {
+        let Decoder::Length(left) = self.decoder else { return Poll::Ready(Ok(0)) };
+        loop {
+            ready!(self.stream.poll_read_ready(cx)).map_err(|_| Trouble::Broken)?;
+            match self.stream.try_io(Interest::READABLE, || take(&self.stream, left)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return Poll::Ready(Err(Trouble::Broken)),
+                Ok(count) => {
+                    let left = left.saturating_sub(count as u64);
+                    self.decoder = if left == 0 { Decoder::Done } else { Decoder::Length(left) };
+                    return Poll::Ready(Ok(count));
+                }
             }
         }
     }
@@ -321,9 +367,14 @@ impl Connection {
             self.input.reserve(room);
             pin!(self.stream.read_buf(&mut self.input)).poll(cx)
         };
-        match ready!(read) {
-            Ok(1..) => Poll::Ready(Ok(())),
-            Ok(0) | Err(_) => Poll::Ready(Err(Trouble::Broken)),
-        }
+        filled(read)
     }
+}
+
+/// The end is no answer.
+fn filled(read: Poll<io::Result<usize>>) -> Poll<Result<(), Trouble>> {
+    read.map(|read| match read {
+        Ok(1..) => Ok(()),
+        Ok(0) | Err(_) => Err(Trouble::Broken),
+    })
 }
