@@ -100,7 +100,7 @@ impl Source {
         Poll::Ready(Ok(whole))
     }
 
-    /// Like [`Connection::poll_take`].
+    /// Lets `take` have the next bytes of the body from the socket; see [`crate::upstream::h1::Connection::poll_take`].
     fn poll_take(
         &mut self,
         cx: &mut Context<'_>,
