@@ -42,6 +42,11 @@ pub(crate) fn field(line: &[u8], at: usize) -> Result<[(&[u8], Place); 2], Malfo
     Ok([(name, Place::of(at, name)), (value, Place::of(begin, value))])
 }
 
+/// What stands between the commas of a value.
+pub(crate) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
+}
+
 /// RFC 9110 §5.6.2.
 pub(crate) const fn is_token(byte: u8) -> bool {
     TOKEN[byte as usize]

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use hyper::StatusCode;
+use hyper::{StatusCode, Version};
 use split::Track;
 use std::{
     future::poll_fn,
@@ -130,7 +130,8 @@ impl Exchange {
     /// An answer that is not held back may go from socket to socket where the client is on one without TLS.
     fn reads(&self) -> Reads {
         let is_held = self.record.track() == Track::Canary && self.is_repeatable();
-        if self.is_plain && !is_held { Reads::Little } else { Reads::All }
+        let is_plain = self.request.version == Version::HTTP_11 && self.client.scheme == "http";
+        if is_plain && !is_held { Reads::Little } else { Reads::All }
     }
 
     async fn head_of(&self, connection: &mut Connection, deadline: Instant) -> Result<ResponseHead, Failure> {

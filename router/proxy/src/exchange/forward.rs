@@ -1,6 +1,9 @@
 //! What a proxy must take out of and put into a request (RFC 9110 §7.6).
 
-use crate::message::{Fields, Request};
+use crate::{
+    lines,
+    message::{Fields, Request},
+};
 use hyper::{
     Method, StatusCode, Uri, Version,
     header::{HeaderName, HeaderValue},
@@ -64,24 +67,19 @@ const HOP_BY_HOP: [&[u8]; 8] = [
 /// The protocol that a client wants to change to. `h2c` and TLS would change what the router itself speaks.
 pub(super) fn upgrade(request: &Request) -> Option<&[u8]> {
     let protocol = request.fields.get("upgrade")?;
-    let mut tokens = request.fields.get_all("connection").flat_map(tokens);
+    let mut tokens = request.fields.get_all("connection").flat_map(lines::tokens);
     let is_asked_for = tokens.any(|token| token.eq_ignore_ascii_case(b"upgrade"));
     let is_ours =
         |offer: &[u8]| offer.eq_ignore_ascii_case(b"h2c") || offer.to_ascii_lowercase().starts_with(b"tls");
     let is_wanted =
-        request.version == Version::HTTP_11 && is_asked_for && !self::tokens(protocol).any(is_ours);
+        request.version == Version::HTTP_11 && is_asked_for && !lines::tokens(protocol).any(is_ours);
     is_wanted.then_some(protocol)
-}
-
-/// What stands between commas.
-pub(super) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// The address that a client is known by: of the connection, or what the last trusted proxy says.
 pub(super) fn client_address(fields: &Fields, peer: IpAddr, trusted_hops: usize) -> IpAddr {
     let Some(skipped) = trusted_hops.checked_sub(1) else { return peer };
-    let items: Vec<_> = fields.get_all("x-forwarded-for").flat_map(tokens).collect();
+    let items: Vec<_> = fields.get_all("x-forwarded-for").flat_map(lines::tokens).collect();
     let item = items.iter().rev().nth(skipped).and_then(|item| std::str::from_utf8(item).ok());
     item.and_then(|item| item.parse().ok()).unwrap_or(peer)
 }
@@ -294,7 +292,7 @@ const fn via(version: Version) -> &'static [u8] {
 }
 
 fn names_trailers(value: &[u8]) -> bool {
-    tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"))
+    lines::tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Backends that see headers as variables (CGI, WSGI) take '_' for '-'; what only a proxy may say must not come in
@@ -378,7 +376,7 @@ struct Named<'a>(Vec<&'a [u8]>);
 
 impl<'a> Named<'a> {
     fn by_connection(fields: &'a Fields) -> Self {
-        let tokens = fields.get_all("connection").flat_map(tokens);
+        let tokens = fields.get_all("connection").flat_map(lines::tokens);
         // The length of the body is not for the client to take away.
         let is_name = |token: &&[u8]| {
             let usual: [&[u8]; 3] = [b"keep-alive", b"close", b"content-length"];

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     downstream::{Busy, Client, Incoming, Refusal, StreamBody, Tunnel, Upload},
     lifecycle::Phase,
+    lines,
     message::{Fields, Request, Response},
     routes::{self, Pending},
     timers::Timer,
@@ -26,7 +27,7 @@ use std::{convert::Infallible, rc::Rc, time::Instant};
 /// One request: what is sent, where it was sent already, and how long it may take.
 pub(super) struct Exchange {
     pub(super) worker: Rc<Worker>,
-    client: Rc<Client>,
+    pub(super) client: Rc<Client>,
     pub(super) busy: Busy,
     asker: Asker,
     pub(super) request: Request,
@@ -40,8 +41,6 @@ pub(super) struct Exchange {
     /// Sending it twice does no harm, and all of it is at hand.
     is_repeatable: bool,
     pub(super) is_grpc: bool,
-    /// The client speaks HTTP/1.1 without TLS.
-    pub(super) is_plain: bool,
     /// The sticky key that the client gets.
     set_cookie: Option<HeaderValue>,
     /// Endpoints that failed this request.
@@ -176,7 +175,6 @@ impl Exchange {
             was_sent: false,
             is_repeatable: is_empty && request.method.is_idempotent(),
             is_grpc: grpc::is_call(&request),
-            is_plain: request.version == Version::HTTP_11 && client.scheme == "http",
             asker,
             request,
             framing,
@@ -194,7 +192,7 @@ impl Exchange {
     /// Whether the client asked for this protocol.
     pub(super) fn wants_upgrade(&self, agreed: Option<&[u8]>) -> bool {
         let (Some(offers), Some(agreed)) = (self.asker.offers(&self.request), agreed) else { return false };
-        forward::tokens(offers).any(|offer| offer.eq_ignore_ascii_case(agreed))
+        lines::tokens(offers).any(|offer| offer.eq_ignore_ascii_case(agreed))
     }
 
     /// Whether the request may go to a backend now without the risk that it is carried out twice.

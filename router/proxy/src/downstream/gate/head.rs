@@ -139,8 +139,8 @@ impl<'a> Fields<'a> {
             6 if is(b"expect") && !value.eq_ignore_ascii_case(b"100-continue") => return Err(EXPECTATION),
             7 if is(b"upgrade") => self.upgrade = true,
             10 if is(b"connection") => {
-                let mut tokens = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-                self.connection_upgrade |= tokens.any(|token| token.eq_ignore_ascii_case(b"upgrade"));
+                self.connection_upgrade |=
+                    lines::tokens(value).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
             }
             14 if is(b"content-length") => {
                 if self.length.is_some() || self.is_chunked {

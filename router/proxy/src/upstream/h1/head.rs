@@ -149,7 +149,7 @@ impl<'a> Lines<'a> {
     }
 
     fn note_connection(&mut self, value: &[u8]) {
-        for token in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+        for token in lines::tokens(value) {
             if token.eq_ignore_ascii_case(b"close") {
                 self.closes = true;
             } else if ![&b"keep-alive"[..], b"content-length"]
