@@ -104,7 +104,8 @@ impl Exchange {
                 None => Box::pin(connect(endpoint, deadline)).await?,
             };
             let body = std::mem::replace(&mut self.body, RequestBody::Empty);
-            connection.begin(body, (self.pace, self.reads()), |out| self.put_head(out));
+            let reads = self.reads(&body);
+            connection.begin(body, (self.pace, reads), |out| self.put_head(out));
             turn::end().await;
             let failure = match self.head_of(&mut connection, deadline).await {
                 // Nobody asked for that protocol.
@@ -127,11 +128,12 @@ impl Exchange {
         }
     }
 
-    /// An answer that is not held back may go from socket to socket where the client is on one without TLS.
-    fn reads(&self) -> Reads {
+    /// An answer that is not held back may go from socket to socket where the client is on one without TLS. Requests
+    /// with a body are hyper's, which copies.
+    fn reads(&self, body: &RequestBody) -> Reads {
         let is_held = self.record.track() == Track::Canary && self.is_repeatable();
         let is_plain = self.request.version == Version::HTTP_11 && self.client.scheme == "http";
-        if is_plain && !is_held { Reads::Little } else { Reads::All }
+        if is_plain && !is_held && body.is_empty() { Reads::Little } else { Reads::All }
     }
 
     async fn head_of(&self, connection: &mut Connection, deadline: Instant) -> Result<ResponseHead, Failure> {

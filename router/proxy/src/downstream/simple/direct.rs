@@ -1,6 +1,9 @@
 //! A large body from socket to socket, inside the kernel.
 
-use crate::downstream::{client::Client, splice::Pipe, transport::Transport};
+use crate::{
+    downstream::{client::Client, splice::Pipe, transport::Transport},
+    socket::poll_io,
+};
 use std::{
     any::Any,
     io,
@@ -23,7 +26,7 @@ const KEPT_MAX: usize = 64;
 impl Direct {
     /// A way to a client without TLS; `None` where there is none.
     pub(super) fn to<S: Transport>(stream: &S, client: &Client) -> Option<Self> {
-        (stream as &dyn Any).downcast_ref::<TcpStream>()?;
+        plain(stream)?;
         let kept = client.worker.pipes.borrow_mut().pop();
         let pipe = kept.or_else(|| Pipe::new().ok())?;
         Some(Self { pipe, inside: 0 })
@@ -41,18 +44,13 @@ impl Direct {
         stream: &S,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let stream = (stream as &dyn Any).downcast_ref::<TcpStream>();
-        let Some(stream) = stream.filter(|_| self.inside > 0) else { return Poll::Ready(Ok(0)) };
-        loop {
-            ready!(stream.poll_write_ready(cx))?;
-            match stream.try_io(Interest::WRITABLE, || self.pipe.empty(stream, self.inside)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(count) => {
-                    self.inside -= count;
-                    return Poll::Ready(Ok(count));
-                }
-                Err(error) => return Poll::Ready(Err(error)),
+        let Some(stream) = plain(stream).filter(|_| self.inside > 0) else { return Poll::Ready(Ok(0)) };
+        let empty = || self.pipe.empty(stream, self.inside);
+        match ready!(poll_io(stream, Interest::WRITABLE, cx, empty))? {
+            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            count => {
+                self.inside -= count;
+                Poll::Ready(Ok(count))
             }
         }
     }
@@ -64,4 +62,9 @@ impl Direct {
             pipes.push(self.pipe);
         }
     }
+}
+
+/// The socket of a client without TLS.
+fn plain<S: Transport>(stream: &S) -> Option<&TcpStream> {
+    (stream as &dyn Any).downcast_ref()
 }

@@ -1,6 +1,6 @@
-use super::ResponseHead;
+use super::{ResponseHead, input::Input};
 use crate::upstream::{Trouble, body::may_trail};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::{
     HeaderMap, Method, StatusCode,
     body::Frame,
@@ -63,11 +63,11 @@ impl Decoder {
     }
 
     /// Takes the next piece from `input`.
-    pub(super) fn decode(&mut self, input: &mut BytesMut) -> Result<Chunks, Trouble> {
+    pub(super) fn decode(&mut self, input: &mut Input) -> Result<Chunks, Trouble> {
         match self {
             Self::Done => Ok(Chunks::End),
             Self::UntilClose if input.is_empty() => Ok(Chunks::More),
-            Self::UntilClose => Ok(data(input.split().freeze())),
+            Self::UntilClose => Ok(data(input.take(usize::MAX))),
             Self::Length(_) if input.is_empty() => Ok(Chunks::More),
             Self::Length(left) => {
                 let taken = take(input, left);
@@ -92,12 +92,14 @@ impl Decoder {
 // === impl Chunk ===
 
 impl Chunk {
-    fn decode(&mut self, input: &mut BytesMut) -> Result<Chunks, Trouble> {
+    fn decode(&mut self, input: &mut Input) -> Result<Chunks, Trouble> {
         loop {
             match self {
                 Self::Size => {
-                    let Some(line) = line(input, SIZE_LINE_MAX)? else { return Ok(Chunks::More) };
-                    *self = match size(&line)? {
+                    let Some(length) = line(input, SIZE_LINE_MAX)? else { return Ok(Chunks::More) };
+                    let size = size(input.get(..length).unwrap_or_default())?;
+                    input.advance(length + 2);
+                    *self = match size {
                         0 => Self::Trailers,
                         size => Self::Data(size),
                     };
@@ -111,7 +113,10 @@ impl Chunk {
                     return Ok(data(taken));
                 }
                 Self::DataEnd => match line(input, 0)? {
-                    Some(_) => *self = Self::Size,
+                    Some(_) => {
+                        input.advance(2);
+                        *self = Self::Size;
+                    }
                     None => return Ok(Chunks::More),
                 },
                 Self::Trailers => return trailers(input),
@@ -120,15 +125,13 @@ impl Chunk {
     }
 }
 
-/// A line without its end, which is CR LF; it has at most `max` bytes.
-fn line(input: &mut BytesMut, max: usize) -> Result<Option<Bytes>, Trouble> {
+/// How long the line is that comes next, without its end, which is CR LF; at most `max` bytes.
+fn line(input: &[u8], max: usize) -> Result<Option<usize>, Trouble> {
     let Some(end) = memchr::memchr(b'\n', input) else {
         return if input.len() > max + 1 { Err(Trouble::Malformed) } else { Ok(None) };
     };
-    let line = input.split_to(end + 1).freeze();
-    let length =
-        line.len().checked_sub(2).filter(|&length| length <= max && line.get(length) == Some(&b'\r'));
-    length.map(|length| Some(line.slice(..length))).ok_or(Trouble::Malformed)
+    let length = end.checked_sub(1).filter(|&length| length <= max && input.get(length) == Some(&b'\r'));
+    length.map(Some).ok_or(Trouble::Malformed)
 }
 
 fn size(line: &[u8]) -> Result<u64, Trouble> {
@@ -138,7 +141,7 @@ fn size(line: &[u8]) -> Result<u64, Trouble> {
     text.and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or(Trouble::Malformed)
 }
 
-fn trailers(input: &mut BytesMut) -> Result<Chunks, Trouble> {
+fn trailers(input: &mut Input) -> Result<Chunks, Trouble> {
     if input.starts_with(b"\r\n") {
         input.advance(2);
         return Ok(Chunks::End);
@@ -162,10 +165,10 @@ fn trailers(input: &mut BytesMut) -> Result<Chunks, Trouble> {
     }
 }
 
-fn take(input: &mut BytesMut, left: &mut u64) -> Bytes {
+fn take(input: &mut Input, left: &mut u64) -> Bytes {
     let length = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
     *left -= length as u64;
-    input.split_to(length).freeze()
+    input.take(length)
 }
 
 fn data(bytes: Bytes) -> Chunks {
@@ -180,9 +183,9 @@ mod tests {
     /// Feeds `text` in pieces; the data, the names of trailers, and what is left over.
     fn decode(text: &[u8], piece: usize) -> Result<(Vec<u8>, Vec<String>, usize), Trouble> {
         let mut decoder = Decoder::Chunked(Chunk::Size);
-        let (mut input, mut data, mut names) = (BytesMut::new(), Vec::new(), Vec::new());
+        let (mut input, mut data, mut names) = (Input::default(), Vec::new(), Vec::new());
         for piece in text.chunks(piece) {
-            input.extend_from_slice(piece);
+            input.extend(piece);
             loop {
                 match decoder.decode(&mut input)? {
                     Chunks::More => break,

@@ -6,23 +6,25 @@
 
 mod body;
 mod head;
+mod input;
 
 use body::{Chunks, Decoder};
 pub(crate) use head::ResponseHead;
+use input::Input;
 
 use super::{RequestBody, Trouble};
-use crate::fill::poll_little;
+use crate::{room, socket::poll_io};
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::body::Frame;
 use std::{
     io,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, ready},
     time::Instant,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWrite, Interest},
+    io::{AsyncWrite, Interest},
     net::TcpStream,
 };
 
@@ -32,7 +34,7 @@ pub(crate) struct Connection {
     /// The head of the request.
     head: Vec<u8>,
     /// What was read and not yet used.
-    input: BytesMut,
+    input: Input,
     /// What is to be written before anything else of the body.
     output: Bytes,
     body: RequestBody,
@@ -83,15 +85,6 @@ enum Fate {
     Close,
 }
 
-/// For a head: the usual answer of a page fits.
-const READ_MIN: usize = 4 * 1024;
-
-/// Up to this size a body is copied out of the buffer.
-const COPY_MAX: usize = 512;
-
-/// A larger buffer for bodies that are under way: 64 KiB, which many systems send at once, together with its head.
-const READ_BODY: usize = 72 * 1024;
-
 // === impl Connection ===
 
 impl Connection {
@@ -102,7 +95,7 @@ impl Connection {
         Ok(Self {
             stream,
             head: Vec::new(),
-            input: BytesMut::new(),
+            input: Input::default(),
             output: Bytes::new(),
             body: RequestBody::Empty,
             written: 0,
@@ -132,7 +125,7 @@ impl Connection {
 
     /// Gives back memory while idle.
     pub(crate) fn lighten(&mut self) {
-        self.input = BytesMut::new();
+        self.input.lighten();
         self.head = Vec::new();
     }
 
@@ -187,10 +180,10 @@ impl Connection {
                 return Poll::Ready(Ok(response));
             }
             let filled = match self.reads {
-                Reads::All => self.poll_fill(self.room(READ_MIN), cx),
-                Reads::Little => filled(poll_little(&mut self.stream, &mut self.input, cx)),
+                Reads::All => self.input.poll_fill(&mut self.stream, cx),
+                Reads::Little => self.input.poll_little(&mut self.stream, cx),
             };
-            ready!(filled)?;
+            ready!(some(filled))?;
         }
     }
 
@@ -214,24 +207,23 @@ impl Connection {
             Decoder::Length(length) => {
                 let length = usize::try_from(length).ok().filter(|&length| length <= self.input.len())?;
                 self.decoder = Decoder::Done;
-                Some(self.take(length))
+                Some(self.input.take(length))
             }
             Decoder::Chunked(_) | Decoder::UntilClose => None,
         }
     }
 
-    /// The whole body, read to its end into one buffer. `None`: its length was not stated.
+    /// The whole body, read to its end. `None`: its length was not stated, or it is too long for that.
     pub(crate) fn poll_whole_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Trouble>> {
         self.poll_send(cx)?;
         loop {
             if let Some(whole) = self.take_whole_body() {
                 return Poll::Ready(Ok(Some(whole)));
             }
-            let Decoder::Length(length) = self.decoder else { return Poll::Ready(Ok(None)) };
-            let missing = usize::try_from(length).unwrap_or(READ_BODY).saturating_sub(self.input.len());
-            let is_room = self.input.capacity() - self.input.len() >= missing;
-            // A buffer that has room for a head as well need not be copied into another one for the next answer.
-            ready!(self.poll_fill(if is_room { missing } else { missing.max(READ_BODY) }, cx))?;
+            if !matches!(self.decoder, Decoder::Length(length) if length <= room::BYTES as u64) {
+                return Poll::Ready(Ok(None));
+            }
+            ready!(some(self.input.poll_fill(&mut self.stream, cx)))?;
         }
     }
 
@@ -247,7 +239,7 @@ impl Connection {
                 Ok(Chunks::More) => {}
                 Err(trouble) => return Poll::Ready(Some(Err(trouble))),
             }
-            match ready!(self.poll_fill(self.room(READ_BODY), cx)) {
+            match ready!(some(self.input.poll_fill(&mut self.stream, cx))) {
                 Ok(()) => {}
                 Err(Trouble::Broken) if matches!(self.decoder, Decoder::UntilClose) => {
                     self.decoder = Decoder::Done;
@@ -269,18 +261,15 @@ impl Connection {
         mut take: impl FnMut(&TcpStream, u64) -> io::Result<usize>,
     ) -> Poll<Result<usize, Trouble>> {
         let Decoder::Length(left) = self.decoder else { return Poll::Ready(Ok(0)) };
-        loop {
-            ready!(self.stream.poll_read_ready(cx)).map_err(|_| Trouble::Broken)?;
-            match self.stream.try_io(Interest::READABLE, || take(&self.stream, left)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(0) | Err(_) => return Poll::Ready(Err(Trouble::Broken)),
-                Ok(count) => {
-                    let left = left.saturating_sub(count as u64);
-                    self.decoder = if left == 0 { Decoder::Done } else { Decoder::Length(left) };
-                    return Poll::Ready(Ok(count));
-                }
+        let taken = ready!(poll_io(&self.stream, Interest::READABLE, cx, || take(&self.stream, left)));
+        Poll::Ready(match taken {
+            Ok(0) | Err(_) => Err(Trouble::Broken),
+            Ok(count) => {
+                let left = left.saturating_sub(count as u64);
+                self.decoder = if left == 0 { Decoder::Done } else { Decoder::Length(left) };
+                Ok(count)
             }
-        }
+        })
     }
 
     /// How many bytes of the body are still to come, where that is stated.
@@ -303,7 +292,7 @@ impl Connection {
 
     /// The socket and what was read from it already: after an upgrade.
     pub(crate) fn into_tunnel(self) -> (TcpStream, BytesMut) {
-        (self.stream, self.input)
+        (self.stream, self.input.into_inner())
     }
 
     /// Writes as much as possible. A backend that stops reading is no error yet: its answer may be on the way.
@@ -343,36 +332,10 @@ impl Connection {
             }
         }
     }
-
-    /// The next bytes of what was read. A copy of few costs less than to share the buffer, which stays for the next answer.
-    fn take(&mut self, length: usize) -> Bytes {
-        if length > COPY_MAX {
-            return self.input.split_to(length).freeze();
-        }
-        let taken = Bytes::copy_from_slice(self.input.get(..length).unwrap_or_default());
-        self.input.advance(length);
-        taken
-    }
-
-    /// How much room is made for reading: less where something is there already.
-    fn room(&self, size: usize) -> usize {
-        if self.input.is_empty() { size } else { size / 2 }
-    }
-
-    fn poll_fill(&mut self, room: usize, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
-        // The buffer of an earlier body is used again; without one, memory is taken only for what has come.
-        let read = if room <= READ_MIN && !self.input.try_reclaim(room) {
-            poll_little(&mut self.stream, &mut self.input, cx)
-        } else {
-            self.input.reserve(room);
-            pin!(self.stream.read_buf(&mut self.input)).poll(cx)
-        };
-        filled(read)
-    }
 }
 
 /// The end is no answer.
-fn filled(read: Poll<io::Result<usize>>) -> Poll<Result<(), Trouble>> {
+fn some(read: Poll<io::Result<usize>>) -> Poll<Result<(), Trouble>> {
     read.map(|read| match read {
         Ok(1..) => Ok(()),
         Ok(0) | Err(_) => Err(Trouble::Broken),
