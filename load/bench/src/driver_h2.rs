@@ -17,6 +17,7 @@ use std::{
 /// Connections that each carry as many requests at a time as are due.
 pub struct DriverH2 {
     events: Events,
+    port: u16,
     connections: Vec<Connection>,
     buffer: Vec<u8>,
 }
@@ -64,24 +65,40 @@ const END_HEADERS: u8 = 4;
 impl DriverH2 {
     /// Opens the connections.
     pub fn connect(port: u16, count: usize) -> anyhow::Result<Self> {
-        let events = Events::new()?;
-        let mut connections = Vec::new();
-        for number in 0..count {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).context("the proxy")?;
+        let mut driver =
+            Self { events: Events::new()?, port, connections: Vec::new(), buffer: vec![0; 64 * 1024] };
+        driver.grow(count)?;
+        Ok(driver)
+    }
+
+    /// Opens more connections, until there are `count`.
+    pub fn grow(&mut self, count: usize) -> anyhow::Result<()> {
+        for number in self.connections.len()..count {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).context("the proxy")?;
             stream.write_all(HELLO)?;
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;
-            events.add(&stream, number, Interest::IN)?;
-            connections.push(Connection { stream, next_id: 1, under_way: Vec::new(), left: Vec::new() });
+            self.events.add(&stream, number, Interest::IN)?;
+            self.connections.push(Connection { stream, next_id: 1, under_way: Vec::new(), left: Vec::new() });
         }
-        Ok(Self { events, connections, buffer: vec![0; 64 * 1024] })
+        Ok(())
+    }
+
+    /// One request on every connection.
+    pub fn touch(&mut self) -> anyhow::Result<()> {
+        let count = u32::try_from(self.connections.len())?;
+        self.send_all((Duration::ZERO, count)).map(drop)
     }
 
     /// Sends so many requests a second, whatever has become of earlier ones, and waits for the last answers.
     pub fn run(&mut self, rate: f64, length: Duration) -> anyhow::Result<Outcome> {
+        self.send_all((Duration::from_secs_f64(1.0 / rate), (rate * length.as_secs_f64()) as u32))
+    }
+
+    /// Sends `count` requests, one on each connection in turn, and waits for the last answers.
+    fn send_all(&mut self, (interval, count): (Duration, u32)) -> anyhow::Result<Outcome> {
         let start = Instant::now();
-        let due = |number: u32| start + Duration::from_secs_f64(f64::from(number) / rate);
-        let count = (rate * length.as_secs_f64()) as u32;
+        let due = |number: u32| start + interval * number;
         let (mut sent, mut ready, mut latency) = (0, Vec::new(), Histogram::new(3)?);
         while latency.len() < u64::from(count) {
             while sent < count && due(sent) <= Instant::now() {

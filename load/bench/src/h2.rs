@@ -1,6 +1,7 @@
 //! HTTP/2 by h2load, the load generator of nghttp2.
 
 use crate::{
+    origin,
     process::Process,
     scenario::{CONNECTIONS, Figures, per_request},
 };
@@ -37,6 +38,11 @@ pub fn run(port: u16, path: &str, (count, connections): (usize, usize)) -> anyho
     ensure!(
         text.contains(&format!("status codes: {count} 2xx,")),
         "h2load: not every answer was 2xx: {text}"
+    );
+    let expected = count * origin::body_of(path);
+    ensure!(
+        text.contains(&format!("({expected}) data")),
+        "h2load: the bodies do not have {expected} bytes together: {text}"
     );
     Ok(took)
 }

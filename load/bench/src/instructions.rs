@@ -6,6 +6,8 @@ use crate::{
     peer::{H1_PORT, Peer},
     plan::Places,
     process::{self, PROXY_CORE, Process},
+    report::Report,
+    scenario::Scenario,
 };
 use anyhow::Context;
 use clap::Args;
@@ -22,20 +24,8 @@ pub struct Counting {
     places: Places,
 }
 
-/// What clients speak.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Protocol {
-    Http1,
-    Http2,
-}
-
-/// What is counted, by the names of the report.
-const SCENARIOS: [(&str, &str, Protocol); 4] = [
-    ("tiny", "/", Protocol::Http1),
-    ("64k", origin::LARGE, Protocol::Http1),
-    ("tiny_h2", "/", Protocol::Http2),
-    ("64k_h2", origin::LARGE, Protocol::Http2),
-];
+/// What is counted.
+const SCENARIOS: [Scenario; 4] = [Scenario::Tiny, Scenario::Large, Scenario::TinyH2, Scenario::LargeH2];
 
 /// Rounds of one request on each connection: the difference leaves the start of the program out.
 const ROUNDS: [usize; 2] = [20, 120];
@@ -44,40 +34,37 @@ const CONNECTIONS: usize = 16;
 pub fn run(counting: &Counting) -> anyhow::Result<()> {
     process::pin_to(process::LOAD_CORE)?;
     origin::start()?;
-    let mut counted = serde_json::Map::new();
+    let mut report = Report::read(&counting.places.build);
     for peer in counting.places.peers(&counting.peers) {
-        let mut row = serde_json::Map::new();
-        for (name, path, protocol) in SCENARIOS {
-            let count = |rounds| count(&peer, (path, protocol), (rounds, &counting.places));
+        for scenario in SCENARIOS.into_iter().filter(|scenario| !scenario.is_h2() || peer.h2_port.is_some()) {
+            let count = |rounds| count(&peer, scenario, (rounds, &counting.places));
             let (few, many) = (count(ROUNDS[0])?, count(ROUNDS[1])?);
             let requests = (ROUNDS[1] - ROUNDS[0]) * CONNECTIONS;
             let each = (many - few) / requests as f64;
-            println!("{:10} {name:8} {each:9.0} instructions per request in user space", peer.name);
-            row.insert(name.to_owned(), each.round().into());
+            println!(
+                "{:10} {:8} {each:9.0} instructions per request in user space",
+                peer.name,
+                scenario.name()
+            );
+            report.note((scenario, peer.name), "instructions_per_request", each.round());
         }
-        counted.insert(peer.name.to_owned(), row.into());
     }
-    let file = counting.places.build.join("instructions.json");
-    Ok(fs::write(file, serde_json::to_string_pretty(&counted)?)?)
+    report.write(&counting.places.build)
 }
 
-fn count(
-    peer: &Peer,
-    (path, protocol): (&str, Protocol),
-    (rounds, places): (usize, &Places),
-) -> anyhow::Result<f64> {
+fn count(peer: &Peer, scenario: Scenario, (rounds, places): (usize, &Places)) -> anyhow::Result<f64> {
     let out = places.build.join(format!("callgrind.{}", peer.name));
     let options = ["valgrind", "--tool=callgrind", "--quiet"].map(str::to_owned);
     let mut command = options.to_vec();
     command.push(format!("--callgrind-out-file={}", out.display()));
     command.extend(peer.command.iter().cloned());
     let mut process = Process::start(&command, H1_PORT, PROXY_CORE)?;
-    match (protocol, peer.h2_port) {
-        (Protocol::Http2, Some(port)) => {
-            h2::run(port, path, (rounds * CONNECTIONS, CONNECTIONS))?;
+    match peer.h2_port.filter(|_| scenario.is_h2()) {
+        Some(port) => {
+            h2::run(port, scenario.path(), (rounds * CONNECTIONS, CONNECTIONS))?;
         }
-        _ => {
-            let mut driver = Driver::connect(H1_PORT, path, CONNECTIONS)?;
+        None => {
+            let mut driver = Driver::connect(H1_PORT, scenario.path(), CONNECTIONS)?;
             for _ in 0..rounds {
                 driver.touch()?;
             }

@@ -24,6 +24,11 @@ pub const TINY: &str = "hello, world\n";
 
 const LARGE_BYTES: usize = 64 * 1024;
 
+/// How long the answer to a path is.
+pub fn body_of(path: &str) -> usize {
+    if path.starts_with(LARGE) { LARGE_BYTES } else { TINY.len() }
+}
+
 /// The replicas and their connections.
 struct Origin {
     events: Events,

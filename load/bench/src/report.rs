@@ -49,6 +49,16 @@ impl Report {
         self.summarize(scenario, peer);
     }
 
+    /// Notes a figure that has no rounds.
+    pub fn note(&mut self, (scenario, peer): (Scenario, &str), name: &str, value: f64) {
+        let peers = self.written.entry(scenario.name()).or_insert_with(|| json!({}));
+        if let Some(Value::Object(figures)) =
+            peers.as_object_mut().map(|peers| peers.entry(peer).or_insert_with(|| json!({})))
+        {
+            figures.insert(name.to_owned(), json!(rounded(value)));
+        }
+    }
+
     pub fn void(&mut self, scenario: Scenario, peer: &str) {
         self.rounds.entry((scenario, peer.to_owned())).or_default().void += 1;
         self.summarize(scenario, peer);

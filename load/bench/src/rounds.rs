@@ -11,6 +11,9 @@ use crate::{
 use anyhow::Context;
 use std::time::Duration;
 
+/// A round that is void is tried again at once, so that the valid ones are as many as the others'.
+const TRIES: usize = 3;
+
 /// Runs the plan, prints the table and writes the report.
 pub fn run(plan: &Plan) -> anyhow::Result<()> {
     process::pin_to(process::LOAD_CORE)?;
@@ -30,7 +33,10 @@ pub fn run(plan: &Plan) -> anyhow::Result<()> {
             for turn in 0..peers.len() {
                 // Everybody is first once, so that nobody always follows the same peer.
                 let Some(peer) = peers.get((turn + round) % peers.len()) else { continue };
-                measure(scenario, peer, (plan.seconds, rate), &mut report);
+                let is_valid = (0..TRIES).any(|_| measure(scenario, peer, (plan.seconds, rate), &mut report));
+                if !is_valid {
+                    eprintln!("{} {}: no valid round in {TRIES} tries", scenario.name(), peer.name);
+                }
             }
             eprintln!("{}: round {} of {}", scenario.name(), round + 1, plan.rounds);
         }
@@ -40,7 +46,8 @@ pub fn run(plan: &Plan) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(scenario: Scenario, peer: &Peer, (seconds, rate): (f64, f64), report: &mut Report) {
+/// Measures once; false if the round is void.
+fn measure(scenario: Scenario, peer: &Peer, (seconds, rate): (f64, f64), report: &mut Report) -> bool {
     let measured = Process::start(&peer.command, H1_PORT, PROXY_CORE)
         .and_then(|process| scenario.measure((peer, &process), Duration::from_secs_f64(seconds), rate));
     match measured {
@@ -49,6 +56,8 @@ fn measure(scenario: Scenario, peer: &Peer, (seconds, rate): (f64, f64), report:
         Err(error) => {
             eprintln!("{} {}: a void round: {error:#}", scenario.name(), peer.name);
             report.void(scenario, peer.name);
+            return false;
         }
     }
+    true
 }

@@ -24,6 +24,8 @@ pub enum Scenario {
     LargeH2,
     /// Resident memory with idle connections.
     Memory,
+    /// The same with connections of HTTP/2.
+    MemoryH2,
     /// HTTP/1.1 at a fixed rate that every peer can carry.
     Latency,
     /// The same over HTTP/2 from the client.
@@ -47,8 +49,16 @@ pub type Figures = Vec<(String, f64)>;
 // === impl Scenario ===
 
 impl Scenario {
-    pub const ALL: [Self; 7] =
-        [Self::Tiny, Self::Large, Self::TinyH2, Self::LargeH2, Self::Memory, Self::Latency, Self::LatencyH2];
+    pub const ALL: [Self; 8] = [
+        Self::Tiny,
+        Self::Large,
+        Self::TinyH2,
+        Self::LargeH2,
+        Self::Memory,
+        Self::MemoryH2,
+        Self::Latency,
+        Self::LatencyH2,
+    ];
 
     /// The name in the report.
     pub const fn name(self) -> &'static str {
@@ -58,6 +68,7 @@ impl Scenario {
             Self::TinyH2 => "tiny_h2",
             Self::LargeH2 => "64k_h2",
             Self::Memory => "memory",
+            Self::MemoryH2 => "memory_h2",
             Self::Latency => "latency",
             Self::LatencyH2 => "latency_h2",
         }
@@ -68,14 +79,22 @@ impl Scenario {
         match self {
             Self::Latency => Some(Self::Tiny),
             Self::LatencyH2 => Some(Self::TinyH2),
-            Self::Tiny | Self::Large | Self::TinyH2 | Self::LargeH2 | Self::Memory => None,
+            Self::Tiny | Self::Large | Self::TinyH2 | Self::LargeH2 | Self::Memory | Self::MemoryH2 => None,
         }
     }
 
-    const fn path(self) -> &'static str {
+    /// Whether the client speaks HTTP/2.
+    pub const fn is_h2(self) -> bool {
+        matches!(self, Self::TinyH2 | Self::LargeH2 | Self::MemoryH2 | Self::LatencyH2)
+    }
+
+    /// What is asked for.
+    pub const fn path(self) -> &'static str {
         match self {
             Self::Large | Self::LargeH2 => LARGE,
-            Self::Tiny | Self::TinyH2 | Self::Memory | Self::Latency | Self::LatencyH2 => "/",
+            Self::Tiny | Self::TinyH2 | Self::Memory | Self::MemoryH2 | Self::Latency | Self::LatencyH2 => {
+                "/"
+            }
         }
     }
 
@@ -93,7 +112,11 @@ impl Scenario {
                 peer.h2_port.map(|port| h2::load(process, (port, self.path()), length)).transpose()
             }
             Self::LatencyH2 => peer.h2_port.map(|port| load_h2(process, port, (rate, length))).transpose(),
-            Self::Memory => memory(process).map(Some),
+            Self::Memory => {
+                let mut driver = Driver::connect(H1_PORT, "/", 0)?;
+                memory(process, |count| driver.grow(count).and_then(|()| driver.touch())).map(Some)
+            }
+            Self::MemoryH2 => peer.h2_port.map(|port| memory_h2(process, port)).transpose(),
         }
     }
 }
@@ -138,12 +161,16 @@ pub fn per_request(cpu: Duration, requests: u64, took: Duration) -> Figures {
     ]
 }
 
-fn memory(process: &Process) -> anyhow::Result<Figures> {
-    let mut driver = Driver::connect(H1_PORT, "/", 0)?;
+fn memory_h2(process: &Process, port: u16) -> anyhow::Result<Figures> {
+    let mut driver = DriverH2::connect(port, 0)?;
+    memory(process, |count| driver.grow(count).and_then(|()| driver.touch()))
+}
+
+/// Resident memory after `grow` has made that many connections, each of which has had an answer.
+fn memory(process: &Process, mut grow: impl FnMut(usize) -> anyhow::Result<()>) -> anyhow::Result<Figures> {
     let mut figures = Figures::new();
     for count in IDLE {
-        driver.grow(count)?;
-        driver.touch()?;
+        grow(count)?;
         std::thread::sleep(IDLE_FOR);
         figures.push((format!("rss_mib_{count}"), process.memory_kib()? as f64 / 1024.0));
     }
