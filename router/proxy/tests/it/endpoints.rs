@@ -114,6 +114,21 @@ async fn whoever_waits_too_long_is_told_to_come_back() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_failed_its_check_is_used_again_when_nobody_checks_it_any_more() {
+    let (a, b) = (Origin::good("a").await, Origin::good("b").await);
+    let checked = route(&[&a, &b], "health: {path: /healthz, interval: 100ms, unhealthyAfter: 1}");
+    let router = router(&checked).await;
+    let states = || async { get(router.admin_address, "/routes").await.text().to_owned() };
+    a.now(Behaviour::Status(503));
+    eventually("a is unhealthy", || async { states().await.contains("unhealthy") }).await;
+    let spec = |yaml: &str| proxy::config::from_yaml("test", yaml).unwrap();
+    router.control.apply("test", spec(&route(&[&a, &b], ""))).await;
+    eventually("a is ready without a check", || async { !states().await.contains("unhealthy") }).await;
+    router.control.apply("test", spec(&checked)).await;
+    eventually("a is unhealthy again", || async { states().await.contains("unhealthy") }).await;
+}
+
+#[tokio::test]
 async fn a_new_endpoint_gets_little_at_first() {
     let (old, new) = (Origin::good("old").await, Origin::good("new").await);
     let router = router(&route(&[&old], "slowStart: 1h")).await;
