@@ -1,15 +1,11 @@
-use super::{Age, BackendState, Endpoint, EndpointState, Filters, Matcher, RouteState, Target};
+use super::{Backend, Endpoint, Filters, Matcher, RouteState, Target};
 use crate::{
-    config::{
-        self, AppProtocol, BackendFilters, BackendSpec, EndpointAddress, EndpointSpec, HealthSpec,
-        IssuedCookie, OverrideSpec, QueueSpec, RouteSpec, RoutesSpec, StickySpec, TimeoutsSpec,
-    },
+    config::{BackendSpec, IssuedCookie, OverrideSpec, RouteSpec, RoutesSpec, StickySpec, TimeoutsSpec},
     message::Fields,
     metrics::Metrics,
 };
-use rand::{RngExt, rngs::SmallRng};
 use split::{BackendWeight, Choice, Hints, Override, Shares, SharesError, Split, Track};
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 /// All routes at one generation. Never changed, only replaced.
 #[derive(Debug, Default)]
@@ -39,35 +35,6 @@ pub struct Route {
     shares: Shares,
     /// The shares without the canary, where stable could take all: used while tripped.
     shares_tripped: Option<Shares>,
-}
-
-/// One compiled backend.
-#[derive(Debug)]
-pub struct Backend {
-    /// Unique in the route.
-    pub name: String,
-    /// The track that it serves.
-    pub track: Track,
-    /// As configured.
-    pub weight: u32,
-    /// Where requests can go.
-    pub endpoints: Vec<Arc<Endpoint>>,
-    /// Changes of headers for this backend only.
-    pub filters: BackendFilters,
-    /// What the endpoints speak.
-    pub protocol: AppProtocol,
-    /// Requests at a time at one endpoint.
-    pub requests_max: usize,
-    /// Requests that may wait for room, and how long.
-    pub queue: Option<QueueSpec>,
-    /// How long a new endpoint takes to its full share.
-    slow_start: Option<Duration>,
-    /// How endpoints are checked.
-    pub health: Option<HealthSpec>,
-    /// It can't be used: its share is answered with 500.
-    pub is_invalid: bool,
-    /// What outlives the table.
-    pub state: Arc<BackendState>,
 }
 
 /// What the split may look at.
@@ -264,79 +231,6 @@ impl Route {
 
 static NO_OVERRIDE: OverrideSpec = OverrideSpec { header: None, cookie: None };
 
-// === impl Backend ===
-
-impl Backend {
-    fn build(spec: &BackendSpec, previous: Option<&Self>) -> Self {
-        let age = if previous.is_some() { Age::New } else { Age::Old };
-        let endpoint = |address| {
-            let old = previous.and_then(|old| old.endpoints.iter().find(|old| old.address == address));
-            old.map_or_else(|| Arc::new(Endpoint::new(address, age)), Arc::clone)
-        };
-        let mut addresses: Vec<_> = Vec::new();
-        for EndpointAddress(address) in spec.endpoints.iter().flat_map(EndpointSpec::addresses) {
-            // Two names may stand for the same replica.
-            if !addresses.contains(address) {
-                addresses.push(*address);
-            }
-        }
-        Self {
-            name: spec.name.clone(),
-            track: spec.track,
-            weight: spec.weight.0,
-            endpoints: addresses.into_iter().map(endpoint).collect(),
-            filters: spec.filters.clone(),
-            protocol: spec.app_protocol,
-            requests_max: usize::try_from(spec.max_requests.0.get()).unwrap_or(usize::MAX),
-            queue: spec.queue,
-            slow_start: spec.slow_start.map(config::Duration::get).filter(|&time| time > Duration::ZERO),
-            health: spec.health.clone(),
-            is_invalid: spec.invalid.is_some(),
-            state: previous.map_or_else(Arc::default, |old| Arc::clone(&old.state)),
-        }
-    }
-
-    /// The less loaded of two random endpoints (power of two choices, Mitzenmacher 2001), `tried` ones left out.
-    /// Ejected ones come into question only when no other is left.
-    #[must_use]
-    pub fn pick(&self, rng: &mut SmallRng, tried: &[u64]) -> Option<&Arc<Endpoint>> {
-        let untried = |endpoint: &&Arc<Endpoint>| {
-            !tried.contains(&endpoint.id) && endpoint.pending() < self.requests_max && !self.is_invalid
-        };
-        if let [only] = self.endpoints.as_slice() {
-            return Some(only).filter(untried);
-        }
-        let ready = |endpoint: &&Arc<Endpoint>| untried(endpoint) && endpoint.state() == EndpointState::Ready;
-        let chosen = two_choices(self.endpoints.iter().filter(ready), rng)
-            .or_else(|| two_choices(self.endpoints.iter().filter(untried), rng))?;
-        match self.slow_start {
-            Some(slow_start) if rng.random_range(0..1_000) >= chosen.warmth(slow_start) => {
-                let warm =
-                    |endpoint: &&Arc<Endpoint>| ready(endpoint) && endpoint.warmth(slow_start) == 1_000;
-                two_choices(self.endpoints.iter().filter(warm), rng).or(Some(chosen))
-            }
-            _ => Some(chosen),
-        }
-    }
-}
-
-fn two_choices<'a>(
-    mut candidates: impl Iterator<Item = &'a Arc<Endpoint>> + Clone,
-    rng: &mut SmallRng,
-) -> Option<&'a Arc<Endpoint>> {
-    let count = candidates.clone().count();
-    if count < 2 {
-        return candidates.next();
-    }
-    let first = rng.random_range(0..count);
-    // The second choice is never the first: a number among the others, those from the first on moved up by one.
-    let second = rng.random_range(0..count - 1);
-    let second = second + usize::from(second >= first);
-    let (first, second) = (candidates.clone().nth(first)?, candidates.nth(second)?);
-    // In random order, so that equals share alike.
-    Some(if first.pending() <= second.pending() { first } else { second })
-}
-
 // === impl Client ===
 
 impl<'a> Client<'a> {
@@ -354,7 +248,6 @@ impl<'a> Client<'a> {
 mod tests {
     use super::*;
     use crate::config::from_yaml;
-    use rand::SeedableRng;
 
     fn table(yaml: &str, previous: &Table) -> Table {
         Table::build(from_yaml("test", yaml).unwrap(), previous, &Metrics::new().unwrap()).unwrap()
@@ -366,31 +259,6 @@ mod tests {
              ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3']}]}]",
             &Table::default(),
         )
-    }
-
-    #[test]
-    fn the_least_loaded_of_two_is_picked_and_the_busiest_never() {
-        let table = three_endpoints();
-        let backend = &table.routes[0].backends[0];
-        let _busy = (0..5).map(|_| Arc::clone(&backend.endpoints[1]).begin()).collect::<Vec<_>>();
-        let mut rng = SmallRng::seed_from_u64(1);
-        let picked: Vec<_> = (0..200).map(|_| backend.pick(&mut rng, &[]).unwrap().address.port()).collect();
-        assert!(picked.contains(&1) && picked.contains(&3) && !picked.contains(&2));
-    }
-
-    #[test]
-    fn ejected_and_tried_endpoints_are_passed_over_while_another_is_left() {
-        let table = three_endpoints();
-        let backend = &table.routes[0].backends[0];
-        let mut rng = SmallRng::seed_from_u64(1);
-        backend.endpoints[0].failed();
-        assert_eq!(backend.endpoints[0].state(), EndpointState::Ejected);
-        let tried = [backend.endpoints[1].id];
-        assert_eq!(backend.pick(&mut rng, &tried).unwrap().address.port(), 3);
-        backend.endpoints[2].failed();
-        assert!(backend.pick(&mut rng, &tried).is_some(), "an ejected endpoint is better than none");
-        backend.endpoints[0].succeeded();
-        assert_eq!(backend.pick(&mut rng, &tried).unwrap().address.port(), 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     h2_origin::{Call, H2Client, H2Origin, Reply},
-    support::{Behaviour, Client, GET, Origin, eventually, get, put, router, routes},
+    support::{Behaviour, Client, GET, Origin, POST, eventually, get, put, router, routes},
 };
 use std::time::Duration;
 
@@ -126,6 +126,80 @@ async fn an_endpoint_that_failed_its_check_is_used_again_when_nobody_checks_it_a
     eventually("a is ready without a check", || async { !states().await.contains("unhealthy") }).await;
     router.control.apply("test", spec(&checked)).await;
     eventually("a is unhealthy again", || async { states().await.contains("unhealthy") }).await;
+}
+
+#[tokio::test]
+async fn time_in_the_queue_is_not_taken_from_the_time_of_the_endpoint() {
+    let slow = Origin::start("slow", Behaviour::Slow(Duration::from_millis(400))).await;
+    let limits = "maxRequests: 1, queue: {maxRequests: 9, timeout: 5s}";
+    let yaml = route(&[&slow], limits).replace("name: r,", "name: r, timeouts: {backendRequest: 1s},");
+    let router = router(&yaml).await;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::connect(router.address).await;
+        client.send(POST).await;
+        clients.push(client);
+    }
+    for mut client in clients {
+        assert_eq!(client.answer().await.unwrap().text(), "slow");
+    }
+    let page = get(router.admin_address, "/routes").await;
+    assert!(page.text().contains("\"state\":\"ready\""), "{}", page.text());
+}
+
+#[tokio::test]
+async fn an_unwell_endpoint_does_not_get_what_a_full_one_has_no_room_for() {
+    let (a, b) = (Origin::start("a", Behaviour::Status(503)).await, Origin::good("b").await);
+    let health = "maxRequests: 1, health: {path: /healthz, interval: 100ms, timeout: 5s, unhealthyAfter: 2}";
+    let router = router(&route(&[&a, &b], health)).await;
+    let page = || async { get(router.admin_address, "/routes").await.text().to_owned() };
+    eventually("a is unhealthy", || async { page().await.contains("unhealthy") }).await;
+    b.now(Behaviour::Slow(Duration::from_secs(1)));
+    let mut client = Client::connect(router.address).await;
+    client.send(GET).await;
+    eventually("b is busy", || async { page().await.contains("\"inFlight\":1,\"invalid\"") }).await;
+    assert_eq!(get(router.address, "/").await.text(), "the service is overloaded\n");
+    assert_eq!(client.answer().await.unwrap().text(), "b");
+    assert!(a.last_head().starts_with("GET /healthz "), "{}", a.last_head());
+}
+
+#[tokio::test]
+async fn requests_wait_for_the_last_endpoint_even_when_it_is_ejected() {
+    let origin = Origin::start("last", Behaviour::Reset).await;
+    let router = router(&route(&[&origin], "maxRequests: 1, queue: {maxRequests: 9, timeout: 5s}")).await;
+    // The sixth failure in a row ejects for eight seconds.
+    for _ in 0..6 {
+        assert_eq!(get(router.address, "/").await.status, 502);
+    }
+    origin.now(Behaviour::Slow(Duration::from_millis(300)));
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(router.address).await;
+        client.send(GET).await;
+        clients.push(client);
+    }
+    for mut client in clients {
+        assert_eq!(client.answer().await.unwrap().text(), "last");
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_is_sent_to_an_endpoint_that_joins_meanwhile() {
+    let (hangs, joins) = (Origin::start("hangs", Behaviour::Hang).await, Origin::good("joins").await);
+    let limits = "maxRequests: 1, queue: {maxRequests: 9, timeout: 9s}";
+    let router = router(&route(&[&hangs], limits)).await;
+    let (mut first, mut second) =
+        (Client::connect(router.address).await, Client::connect(router.address).await);
+    first.send(GET).await;
+    eventually("the endpoint is busy", || async { hangs.requests() == 1 }).await;
+    second.send(GET).await;
+    eventually("one waits", || async {
+        get(router.admin_address, "/routes").await.text().contains("\"inFlight\":2,\"invalid\"")
+    })
+    .await;
+    let spec = proxy::config::from_yaml("test", &route(&[&hangs, &joins], limits)).unwrap();
+    router.control.apply("test", spec).await;
+    assert_eq!(second.answer().await.unwrap().text(), "joins");
 }
 
 #[tokio::test]
