@@ -59,8 +59,8 @@ pub(super) fn first(worker: &Worker, request: &Request, asker: &Asker) -> Result
 pub(super) fn next(worker: &Worker, route: &str, track: Track, tried: &[u64]) -> Option<Chosen> {
     let table = worker.shared.table.load();
     let route = table.named(route)?;
-    let chosen = Chosen::new(worker, route, route.other(track)?, tried);
-    chosen.filter(|chosen| chosen.picked.is_ok())
+    let mut chosen = route.others(track).filter_map(|backend| Chosen::new(worker, route, backend, tried));
+    chosen.find(|chosen| chosen.picked.is_ok())
 }
 
 /// An endpoint of the same backend, as it is now.

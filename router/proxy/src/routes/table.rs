@@ -193,10 +193,15 @@ impl Route {
         split.choose(self.shares_now(), &self.spec.name, hints)
     }
 
-    /// Another backend of `track`, by weight: where a failed request goes next.
-    #[must_use]
-    pub fn other(&self, track: Track) -> Option<usize> {
-        self.state.split.within(self.shares_now(), track)
+    /// The backends of `track` where a failed request may go next: first one that is drawn by weight, then those
+    /// that were not. One of weight zero is none of them, unless the track has no other.
+    pub fn others(&self, track: Track) -> impl Iterator<Item = usize> {
+        let drawn = self.state.split.within(self.shares_now(), track);
+        let has_weights = self.shares.total_of(track) > 0;
+        let may_be_asked =
+            move |backend: &Backend| backend.track == track && (backend.weight > 0 || !has_weights);
+        let rest = self.backends.iter().enumerate().filter(move |(_, backend)| may_be_asked(backend));
+        drawn.into_iter().chain(rest.map(|(index, _)| index).filter(move |&index| drawn != Some(index)))
     }
 
     /// Whether any backend changes requests in its own way.
