@@ -162,10 +162,20 @@ impl Route {
     /// The share of a backend of this route among the requests that the weights decide about, 0 to 1.
     #[must_use]
     pub fn share_of(&self, backend: &Backend) -> f64 {
-        let is_out = backend.track == Track::Canary && self.state.trip.is_tripped();
-        let weight = if is_out { 0 } else { backend.weight };
-        let total: u64 = if is_out { 0 } else { self.shares_now().total() };
+        let weight = match (self.is_canary_out(), backend.track) {
+            (true, Track::Canary) => 0,
+            // As in `shares_tripped`: without weights of their own they share alike.
+            (true, Track::Stable) if self.shares.total_of(Track::Stable) == 0 => 1,
+            _ => backend.weight,
+        };
+        let total = self.shares_now().total();
         if total == 0 { 0.0 } else { f64::from(weight) / total as f64 }
+    }
+
+    /// Whether the canary is tripped, and stable takes its share.
+    #[must_use]
+    pub fn is_canary_out(&self) -> bool {
+        self.state.trip.is_tripped() && self.shares_tripped.is_some() && self.stable_has_endpoints()
     }
 
     fn choose_by(&self, split: &Split, client: Client<'_>) -> Option<Choice> {
@@ -224,7 +234,7 @@ impl Route {
 
     fn shares_now(&self) -> &Shares {
         match &self.shares_tripped {
-            Some(tripped) if self.state.trip.is_tripped() && self.stable_has_endpoints() => tripped,
+            Some(tripped) if self.is_canary_out() => tripped,
             _ => &self.shares,
         }
     }
@@ -279,6 +289,32 @@ mod tests {
             &old.routes[0].backends[0].endpoints[1],
             &new.routes[0].backends[0].endpoints[1]
         ));
+    }
+
+    #[test]
+    fn shares_are_those_in_force_while_the_canary_is_tripped() {
+        let yaml = |stable: u32, canary: u32, endpoints: &str| {
+            format!(
+                "routes: [{{name: r, backends: [\
+                 {{name: s, track: stable, weight: {stable}, endpoints: [{endpoints}]}}, \
+                 {{name: c, track: canary, weight: {canary}, endpoints: ['127.0.0.1:2']}}]}}]"
+            )
+        };
+        for (stable, canary, endpoints, shares) in [
+            (0, 100, "'127.0.0.1:1'", [1.0, 0.0]),
+            (50, 50, "'127.0.0.1:1'", [1.0, 0.0]),
+            (50, 50, "", [0.5, 0.5]),
+        ] {
+            let table = table(&yaml(stable, canary, endpoints), &Table::default());
+            let route = &table.routes[0];
+            for _ in 0..10 {
+                route.state.trip.note(Track::Canary, Err(()));
+            }
+            assert!(route.state.trip.is_tripped());
+            let told = [&route.backends[0], &route.backends[1]].map(|backend| route.share_of(backend));
+            assert_eq!(told, shares, "{stable}, {canary}, {endpoints:?}");
+            assert_eq!(route.is_canary_out(), !endpoints.is_empty());
+        }
     }
 
     #[test]
