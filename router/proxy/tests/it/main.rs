@@ -37,6 +37,8 @@ mod kubernetes;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
+mod lies;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod operator;
