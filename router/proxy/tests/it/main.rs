@@ -43,6 +43,8 @@ mod names;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
+mod overload;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod response_hygiene;
