@@ -84,12 +84,19 @@ impl Exchange {
                 self.tried.push(endpoint.id);
                 if failure.blames_endpoint() {
                     endpoint.failed();
-                } else if failure.is_bad_answer() {
+                } else if failure.is_bad_answer() && !self.is_cut_short(began, deadline) {
                     endpoint.answered_badly();
                 }
             }
         }
         result
+    }
+
+    /// Whether the queue or earlier attempts left less time than an endpoint usually has. Then it is not to blame for
+    /// being late.
+    fn is_cut_short(&self, began: Instant, deadline: Instant) -> bool {
+        let timeouts = self.record.route().timeouts();
+        deadline < began + timeouts.backend_request.get().min(timeouts.request.get())
     }
 
     /// Sends the request by an idle or a new connection. An idle one that the endpoint closed meanwhile is no

@@ -1,4 +1,6 @@
-use crate::support::{Behaviour, Client, Origin, POST, eventually, get, metric, once, put, router, routes};
+use crate::support::{
+    Behaviour, Client, GET, Origin, POST, eventually, get, metric, once, put, router, routes,
+};
 use std::time::Duration;
 
 fn series(name: &str, track: &str, class: &str) -> String {
@@ -83,6 +85,50 @@ async fn stable_answers_for_a_canary_with_more_broken_endpoints_than_attempts() 
         assert_eq!(client.get().await.text(), "stable");
     }
     assert_eq!(metric(&router, &series("first_attempt", "canary", "error")).await, 9.0);
+}
+
+#[tokio::test]
+async fn server_errors_of_a_canary_go_to_stable_at_once_and_those_of_stable_to_the_reader() {
+    let (stable, good) = (Origin::good("stable").await, Origin::good("good").await);
+    let bad = Origin::start("bad", Behaviour::Status(500)).await;
+    let of_canary = router(&routes((&[&stable], 0), (&[&bad, &good], 1), "")).await;
+    let mut client = Client::connect(of_canary.address).await;
+    for _ in 0..20 {
+        assert_eq!(client.get().await.status, 200);
+    }
+    assert!(bad.requests() > 0);
+    assert_eq!(stable.requests(), bad.requests());
+
+    bad.forget();
+    let of_stable = router(&routes((&[&bad, &good], 1), (&[], 0), "")).await;
+    let mut client = Client::connect(of_stable.address).await;
+    let mut failed = 0;
+    for _ in 0..20 {
+        failed += usize::from(client.get().await.status == 500);
+    }
+    assert!(failed > 0);
+    assert_eq!(failed, bad.requests());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_had_less_than_its_time_is_not_blamed_for_being_late() {
+    let canary = Origin::start("canary", Behaviour::Hang).await;
+    let stable = Origin::start("stable", Behaviour::Slow(Duration::from_secs(1))).await;
+    let timeouts = "timeouts: {request: 1s, backendRequest: 800ms}";
+    let router = router(&routes((&[&stable], 0), (&[&canary], 1), timeouts)).await;
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        let mut client = Client::connect(router.address).await;
+        client.send(GET).await;
+        clients.push(client);
+    }
+    for mut client in clients {
+        assert_eq!(client.answer().await.unwrap().status, 504);
+    }
+    assert_eq!((canary.requests(), stable.requests()), (6, 6));
+    let page = get(router.admin_address, "/routes").await;
+    let ready = format!("\"address\":\"{}\",\"state\":\"ready\"", stable.address);
+    assert!(page.text().contains(&ready), "{}", page.text());
 }
 
 #[tokio::test]
