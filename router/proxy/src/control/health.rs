@@ -19,6 +19,7 @@ use tokio::{
 
 /// What is known about one endpoint.
 struct Probe {
+    endpoint: Arc<Endpoint>,
     due: Instant,
     is_asking: bool,
     /// Answers in a row that differ from what the endpoint is taken for.
@@ -50,7 +51,7 @@ pub async fn check(control: Arc<Control>) {
                 let checked = checked(&control);
                 probes.retain(|id, _| checked.iter().any(|(endpoint, _)| endpoint.id == *id));
                 for (endpoint, (health, protocol)) in checked {
-                    let probe = probes.entry(endpoint.id).or_insert_with(Probe::new);
+                    let probe = probes.entry(endpoint.id).or_insert_with(|| Probe::new(Arc::clone(&endpoint)));
                     if questions.len() < QUESTIONS_MAX && probe.begins(&health) {
                         questions.spawn(async move { (is_well(&endpoint, &health, protocol).await, endpoint, health) });
                     }
@@ -58,7 +59,7 @@ pub async fn check(control: Arc<Control>) {
             }
             Some(Ok((is_well, endpoint, health))) = questions.join_next() => {
                 if let Some(probe) = probes.get_mut(&endpoint.id) {
-                    probe.ends(is_well, &endpoint, &health);
+                    probe.ends(is_well, &health);
                 }
             }
         }
@@ -121,8 +122,8 @@ fn status_of(line: &[u8]) -> Option<StatusCode> {
 
 impl Probe {
     /// At once: a new endpoint is taken for well until it says otherwise.
-    fn new() -> Self {
-        Self { due: Instant::now(), is_asking: false, contrary: 0, is_healthy: true }
+    fn new(endpoint: Arc<Endpoint>) -> Self {
+        Self { endpoint, due: Instant::now(), is_asking: false, contrary: 0, is_healthy: true }
     }
 
     fn begins(&mut self, health: &HealthSpec) -> bool {
@@ -135,7 +136,7 @@ impl Probe {
         true
     }
 
-    fn ends(&mut self, is_well: bool, endpoint: &Endpoint, health: &HealthSpec) {
+    fn ends(&mut self, is_well: bool, health: &HealthSpec) {
         self.is_asking = false;
         if is_well == self.is_healthy {
             self.contrary = 0;
@@ -145,14 +146,21 @@ impl Probe {
         let needed = if is_well { health.healthy_after } else { health.unhealthy_after };
         if self.contrary >= needed.get() {
             (self.is_healthy, self.contrary) = (is_well, 0);
-            endpoint.set_healthy(is_well);
-            let address = endpoint.address;
+            self.endpoint.set_healthy(is_well);
+            let address = self.endpoint.address;
             if is_well {
                 tracing::info!(%address, "{address} passes its health check again");
             } else {
                 tracing::warn!(%address, "{address} failed {needed} health checks in a row");
             }
         }
+    }
+}
+
+impl Drop for Probe {
+    /// An endpoint that nobody checks is taken for well: what was found out goes out of date.
+    fn drop(&mut self) {
+        self.endpoint.set_healthy(true);
     }
 }
 

@@ -47,15 +47,16 @@ impl Exchange {
     /// Asks one endpoint.
     pub(super) async fn attempt(&mut self, picked: Result<Pending, Failure>) -> Result<Answered, Failure> {
         self.busy.line.goes_to(&self.record);
-        let picked = match picked {
-            Err(Failure::Overloaded) => Box::pin(self.wait_for_room()).await,
-            picked => picked,
-        }?;
+        let (picked, began) = match picked {
+            // The endpoint has all of its time, however long the request waited for it.
+            Err(Failure::Overloaded) => (Box::pin(self.wait_for_room()).await?, Instant::now()),
+            picked => (picked?, self.record.started()),
+        };
         let endpoint = Arc::clone(picked.endpoint());
         self.record.at(picked);
         self.busy.line.asks(endpoint.address);
         let limit = self.record.route().timeouts().backend_request.get();
-        let deadline = self.deadline.min(self.record.started() + limit);
+        let deadline = self.deadline.min(began + limit);
         self.timer.set(Some(deadline));
         let mut result = match self.record.protocol() {
             AppProtocol::Http1 => self.ask(&endpoint, deadline).await,
@@ -83,12 +84,19 @@ impl Exchange {
                 self.tried.push(endpoint.id);
                 if failure.blames_endpoint() {
                     endpoint.failed();
-                } else if failure.is_bad_answer() {
+                } else if failure.is_bad_answer() && !self.is_cut_short(began, deadline) {
                     endpoint.answered_badly();
                 }
             }
         }
         result
+    }
+
+    /// Whether the queue or earlier attempts left less time than an endpoint usually has. Then it is not to blame for
+    /// being late.
+    fn is_cut_short(&self, began: Instant, deadline: Instant) -> bool {
+        let timeouts = self.record.route().timeouts();
+        deadline < began + timeouts.backend_request.get().min(timeouts.request.get())
     }
 
     /// Sends the request by an idle or a new connection. An idle one that the endpoint closed meanwhile is no

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     message::{Fields, Request},
-    routes::{Backend, Client, EndpointState, InFlight, Pending, Route, Target},
+    routes::{Backend, Client, InFlight, NotPicked, Pending, Route, Target},
     worker::Worker,
 };
 use hyper::{StatusCode, header::HeaderValue};
@@ -59,8 +59,8 @@ pub(super) fn first(worker: &Worker, request: &Request, asker: &Asker) -> Result
 pub(super) fn next(worker: &Worker, route: &str, track: Track, tried: &[u64]) -> Option<Chosen> {
     let table = worker.shared.table.load();
     let route = table.named(route)?;
-    let chosen = Chosen::new(worker, route, route.other(track)?, tried);
-    chosen.filter(|chosen| chosen.picked.is_ok())
+    let mut chosen = route.others(track).filter_map(|backend| Chosen::new(worker, route, backend, tried));
+    chosen.find(|chosen| chosen.picked.is_ok())
 }
 
 /// An endpoint of the same backend, as it is now.
@@ -68,8 +68,7 @@ pub(super) fn again(worker: &Worker, route: &str, backend: &str) -> Result<Pendi
     let table = worker.shared.table.load();
     let backends = table.named(route).map(|route| route.backends.as_slice()).unwrap_or_default();
     let backend = backends.iter().find(|known| known.name == backend).ok_or(Failure::NoEndpoint)?;
-    let picked = backend.pick(&mut worker.rng.borrow_mut(), &[]);
-    picked.map(|endpoint| Arc::clone(endpoint).begin()).ok_or_else(|| why_none(backend))
+    pick(worker, backend, &[])
 }
 
 // === impl Chosen ===
@@ -78,8 +77,7 @@ impl Chosen {
     fn new(worker: &Worker, route: &Arc<Route>, index: usize, tried: &[u64]) -> Option<Self> {
         let backend = route.backends.get(index)?;
         let in_flight = backend.state.begin();
-        let picked = backend.pick(&mut worker.rng.borrow_mut(), tried);
-        let picked = picked.map(|endpoint| Arc::clone(endpoint).begin()).ok_or_else(|| why_none(backend));
+        let picked = pick(worker, backend, tried);
         let (track, set_cookie) = (backend.track, None);
         Some(Self { route: Arc::clone(route), backend: index, track, set_cookie, in_flight, picked })
     }
@@ -90,14 +88,12 @@ impl Chosen {
     }
 }
 
-fn why_none(backend: &Backend) -> Failure {
-    if backend.is_invalid {
-        Failure::Invalid
-    } else if backend.endpoints.iter().any(|endpoint| endpoint.state() == EndpointState::Ready) {
-        Failure::Overloaded
-    } else {
-        Failure::NoEndpoint
-    }
+fn pick(worker: &Worker, backend: &Backend, tried: &[u64]) -> Result<Pending, Failure> {
+    backend.pick(&mut worker.rng.borrow_mut(), tried).map_err(|why| match why {
+        NotPicked::NoEndpoint if backend.is_invalid => Failure::Invalid,
+        NotPicked::NoEndpoint => Failure::NoEndpoint,
+        NotPicked::Full => Failure::Overloaded,
+    })
 }
 
 /// The host without its port, as routes match it.

@@ -60,6 +60,9 @@ enum Begun {
 /// The most endpoints that are asked, on both tracks together.
 const ATTEMPTS_MAX: usize = 4;
 
+/// The most endpoints of a canary among them, so that stable has as many left: all of a canary may be broken.
+const CANARY_ATTEMPTS_MAX: usize = 2;
+
 /// Answers one request. It never fails: whatever happens becomes a response.
 pub(crate) async fn handle(
     client: Rc<Client>,
@@ -234,7 +237,7 @@ impl Exchange {
                 Err(failure) => failure,
             };
             self.busy.line.fails(failure.reason());
-            let next = if attempts < ATTEMPTS_MAX { self.next(failure) } else { None };
+            let next = if attempts < ATTEMPTS_MAX { self.next(failure, attempts) } else { None };
             let Some(next) = next else { return self.give_up(failure) };
             picked = self.change(failure, next);
         }
@@ -242,7 +245,7 @@ impl Exchange {
     }
 
     /// Where to go after a failure: another endpoint of the track, and from a canary to stable.
-    fn next(&self, failure: Failure) -> Option<Chosen> {
+    fn next(&self, failure: Failure, attempts: usize) -> Option<Chosen> {
         if !self.can_send() || Instant::now() >= self.deadline {
             return None;
         }
@@ -259,20 +262,21 @@ impl Exchange {
                 | Failure::Request
                 | Failure::Slow,
             ) => &[],
-            (Track::Canary, Failure::Status(_) | Failure::Timeout | Failure::Malformed) => &[Track::Stable],
-            (Track::Canary, Failure::Connect | Failure::Refused | Failure::Reset) => {
+            // The fault of the version, which another endpoint would repeat, or of its time, which is spent.
+            (Track::Canary, Failure::Status(_) | Failure::Timeout) => &[Track::Stable],
+            (Track::Stable, Failure::Timeout | Failure::Status(_)) => &[],
+            (Track::Canary, _) if attempts >= CANARY_ATTEMPTS_MAX => &[Track::Stable],
+            (Track::Canary, Failure::Connect | Failure::Refused | Failure::Reset | Failure::Malformed) => {
                 &[Track::Canary, Track::Stable]
             }
             (Track::Stable, Failure::Connect | Failure::Refused | Failure::Reset | Failure::Malformed) => {
                 &[Track::Stable]
             }
-            (Track::Stable, Failure::Timeout | Failure::Status(_)) => &[],
         };
         tracks.iter().find_map(|&track| {
+            let next = choose::next(&self.worker, &record.route().spec.name, track, &self.tried)?;
             // The same request at stable is one more for stable only, so it needs no budget.
-            let is_within_budget = track != record.track() || record.route().state.budget.withdraw();
-            let name = &record.route().spec.name;
-            is_within_budget.then(|| choose::next(&self.worker, name, track, &self.tried))?
+            (track != record.track() || record.route().state.budget.withdraw()).then_some(next)
         })
     }
 

@@ -91,11 +91,11 @@ impl Endpoint {
         self.pending.load(Relaxed)
     }
 
-    /// Counts a request until the result is dropped.
+    /// Counts a request until the result is dropped, where fewer than `max` are under way.
     #[must_use]
-    pub fn begin(self: Arc<Self>) -> Pending {
-        self.pending.fetch_add(1, Relaxed);
-        Pending(self)
+    pub fn begin_below(self: Arc<Self>, max: usize) -> Option<Pending> {
+        let begun = self.pending.fetch_update(Relaxed, Relaxed, |count| (count < max).then_some(count + 1));
+        begun.is_ok().then(|| Pending(self))
     }
 
     /// The state that a choice at this moment would respect.
@@ -145,7 +145,11 @@ impl Endpoint {
     /// How much of its share it may take while it warms up over `slow_start`, in thousandths; a tenth at first.
     #[must_use]
     pub fn warmth(&self, slow_start: Duration) -> u32 {
-        let age = i64::try_from(self.now_ms()).unwrap_or(i64::MAX).saturating_sub(self.began.load(Relaxed));
+        self.warmth_at(self.now_ms(), slow_start)
+    }
+
+    fn warmth_at(&self, now_ms: u64, slow_start: Duration) -> u32 {
+        let age = i64::try_from(now_ms).unwrap_or(i64::MAX).saturating_sub(self.began.load(Relaxed));
         let full = i64::try_from(slow_start.as_millis()).unwrap_or(i64::MAX).max(1);
         u32::try_from((age.saturating_mul(1_000) / full).clamp(100, 1_000)).unwrap_or(1_000)
     }
@@ -179,5 +183,36 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         self.0.pending.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLOW_START: Duration = Duration::from_secs(100);
+
+    #[test]
+    fn a_new_endpoint_warms_up_from_a_tenth_to_its_whole_share() {
+        let new = Endpoint::new(([127, 0, 0, 1], 1).into(), Age::New);
+        let shares =
+            [0, 10_000, 25_000, 50_000, 99_900, 100_000, 900_000].map(|ms| new.warmth_at(ms, SLOW_START));
+        assert_eq!(shares, [100, 100, 250, 500, 999, 1_000, 1_000]);
+        let old = Endpoint::new(([127, 0, 0, 1], 1).into(), Age::Old);
+        assert_eq!(old.warmth_at(0, Duration::from_secs(3_600)), 1_000);
+    }
+
+    #[test]
+    fn an_endpoint_that_recovers_warms_up_again() {
+        let endpoint = Endpoint::new(([127, 0, 0, 1], 1).into(), Age::Old);
+        endpoint.set_healthy(true);
+        assert_eq!(endpoint.warmth(SLOW_START), 1_000, "it was never ill");
+        endpoint.set_healthy(false);
+        assert_eq!(endpoint.state(), EndpointState::Unhealthy);
+        endpoint.set_healthy(true);
+        let recovered = endpoint.now_ms();
+        assert_eq!(endpoint.state(), EndpointState::Ready);
+        assert_eq!(endpoint.warmth_at(recovered, SLOW_START), 100);
+        assert_eq!(endpoint.warmth_at(recovered + 100_000, SLOW_START), 1_000);
     }
 }

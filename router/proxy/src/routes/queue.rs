@@ -49,8 +49,8 @@ impl Queue {
 
 impl Place {
     /// Returns when there may be room. Somebody else may have taken it meanwhile.
-    pub async fn freed(&self) {
-        self.0.freed.notified().await;
+    pub fn freed(&self) -> impl Future<Output = ()> {
+        self.0.freed.notified()
     }
 }
 

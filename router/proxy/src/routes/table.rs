@@ -1,15 +1,11 @@
-use super::{Age, BackendState, Endpoint, EndpointState, Filters, Matcher, RouteState, Target};
+use super::{Backend, Endpoint, Filters, Matcher, RouteState, Target};
 use crate::{
-    config::{
-        self, AppProtocol, BackendFilters, BackendSpec, EndpointAddress, EndpointSpec, HealthSpec,
-        IssuedCookie, OverrideSpec, QueueSpec, RouteSpec, RoutesSpec, StickySpec, TimeoutsSpec,
-    },
+    config::{BackendSpec, IssuedCookie, OverrideSpec, RouteSpec, RoutesSpec, StickySpec, TimeoutsSpec},
     message::Fields,
     metrics::Metrics,
 };
-use rand::{RngExt, rngs::SmallRng};
 use split::{BackendWeight, Choice, Hints, Override, Shares, SharesError, Split, Track};
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 /// All routes at one generation. Never changed, only replaced.
 #[derive(Debug, Default)]
@@ -39,35 +35,6 @@ pub struct Route {
     shares: Shares,
     /// The shares without the canary, where stable could take all: used while tripped.
     shares_tripped: Option<Shares>,
-}
-
-/// One compiled backend.
-#[derive(Debug)]
-pub struct Backend {
-    /// Unique in the route.
-    pub name: String,
-    /// The track that it serves.
-    pub track: Track,
-    /// As configured.
-    pub weight: u32,
-    /// Where requests can go.
-    pub endpoints: Vec<Arc<Endpoint>>,
-    /// Changes of headers for this backend only.
-    pub filters: BackendFilters,
-    /// What the endpoints speak.
-    pub protocol: AppProtocol,
-    /// Requests at a time at one endpoint.
-    pub requests_max: usize,
-    /// Requests that may wait for room, and how long.
-    pub queue: Option<QueueSpec>,
-    /// How long a new endpoint takes to its full share.
-    slow_start: Option<Duration>,
-    /// How endpoints are checked.
-    pub health: Option<HealthSpec>,
-    /// It can't be used: its share is answered with 500.
-    pub is_invalid: bool,
-    /// What outlives the table.
-    pub state: Arc<BackendState>,
 }
 
 /// What the split may look at.
@@ -195,10 +162,20 @@ impl Route {
     /// The share of a backend of this route among the requests that the weights decide about, 0 to 1.
     #[must_use]
     pub fn share_of(&self, backend: &Backend) -> f64 {
-        let is_out = backend.track == Track::Canary && self.state.trip.is_tripped();
-        let weight = if is_out { 0 } else { backend.weight };
-        let total: u64 = if is_out { 0 } else { self.shares_now().total() };
+        let weight = match (self.is_canary_out(), backend.track) {
+            (true, Track::Canary) => 0,
+            // As in `shares_tripped`: without weights of their own they share alike.
+            (true, Track::Stable) if self.shares.total_of(Track::Stable) == 0 => 1,
+            _ => backend.weight,
+        };
+        let total = self.shares_now().total();
         if total == 0 { 0.0 } else { f64::from(weight) / total as f64 }
+    }
+
+    /// Whether the canary is tripped, and stable takes its share.
+    #[must_use]
+    pub fn is_canary_out(&self) -> bool {
+        self.state.trip.is_tripped() && self.shares_tripped.is_some() && self.stable_has_endpoints()
     }
 
     fn choose_by(&self, split: &Split, client: Client<'_>) -> Option<Choice> {
@@ -226,10 +203,15 @@ impl Route {
         split.choose(self.shares_now(), &self.spec.name, hints)
     }
 
-    /// Another backend of `track`, by weight: where a failed request goes next.
-    #[must_use]
-    pub fn other(&self, track: Track) -> Option<usize> {
-        self.state.split.within(self.shares_now(), track)
+    /// The backends of `track` where a failed request may go next: first one that is drawn by weight, then those
+    /// that were not. One of weight zero is none of them, unless the track has no other.
+    pub fn others(&self, track: Track) -> impl Iterator<Item = usize> {
+        let drawn = self.state.split.within(self.shares_now(), track);
+        let has_weights = self.shares.total_of(track) > 0;
+        let may_be_asked =
+            move |backend: &Backend| backend.track == track && (backend.weight > 0 || !has_weights);
+        let rest = self.backends.iter().enumerate().filter(move |(_, backend)| may_be_asked(backend));
+        drawn.into_iter().chain(rest.map(|(index, _)| index).filter(move |&index| drawn != Some(index)))
     }
 
     /// Whether any backend changes requests in its own way.
@@ -252,7 +234,7 @@ impl Route {
 
     fn shares_now(&self) -> &Shares {
         match &self.shares_tripped {
-            Some(tripped) if self.state.trip.is_tripped() && self.stable_has_endpoints() => tripped,
+            Some(tripped) if self.is_canary_out() => tripped,
             _ => &self.shares,
         }
     }
@@ -263,79 +245,6 @@ impl Route {
 }
 
 static NO_OVERRIDE: OverrideSpec = OverrideSpec { header: None, cookie: None };
-
-// === impl Backend ===
-
-impl Backend {
-    fn build(spec: &BackendSpec, previous: Option<&Self>) -> Self {
-        let age = if previous.is_some() { Age::New } else { Age::Old };
-        let endpoint = |address| {
-            let old = previous.and_then(|old| old.endpoints.iter().find(|old| old.address == address));
-            old.map_or_else(|| Arc::new(Endpoint::new(address, age)), Arc::clone)
-        };
-        let mut addresses: Vec<_> = Vec::new();
-        for EndpointAddress(address) in spec.endpoints.iter().flat_map(EndpointSpec::addresses) {
-            // Two names may stand for the same replica.
-            if !addresses.contains(address) {
-                addresses.push(*address);
-            }
-        }
-        Self {
-            name: spec.name.clone(),
-            track: spec.track,
-            weight: spec.weight.0,
-            endpoints: addresses.into_iter().map(endpoint).collect(),
-            filters: spec.filters.clone(),
-            protocol: spec.app_protocol,
-            requests_max: usize::try_from(spec.max_requests.0.get()).unwrap_or(usize::MAX),
-            queue: spec.queue,
-            slow_start: spec.slow_start.map(config::Duration::get).filter(|&time| time > Duration::ZERO),
-            health: spec.health.clone(),
-            is_invalid: spec.invalid.is_some(),
-            state: previous.map_or_else(Arc::default, |old| Arc::clone(&old.state)),
-        }
-    }
-
-    /// The less loaded of two random endpoints (power of two choices, Mitzenmacher 2001), `tried` ones left out.
-    /// Ejected ones come into question only when no other is left.
-    #[must_use]
-    pub fn pick(&self, rng: &mut SmallRng, tried: &[u64]) -> Option<&Arc<Endpoint>> {
-        let untried = |endpoint: &&Arc<Endpoint>| {
-            !tried.contains(&endpoint.id) && endpoint.pending() < self.requests_max && !self.is_invalid
-        };
-        if let [only] = self.endpoints.as_slice() {
-            return Some(only).filter(untried);
-        }
-        let ready = |endpoint: &&Arc<Endpoint>| untried(endpoint) && endpoint.state() == EndpointState::Ready;
-        let chosen = two_choices(self.endpoints.iter().filter(ready), rng)
-            .or_else(|| two_choices(self.endpoints.iter().filter(untried), rng))?;
-        match self.slow_start {
-            Some(slow_start) if rng.random_range(0..1_000) >= chosen.warmth(slow_start) => {
-                let warm =
-                    |endpoint: &&Arc<Endpoint>| ready(endpoint) && endpoint.warmth(slow_start) == 1_000;
-                two_choices(self.endpoints.iter().filter(warm), rng).or(Some(chosen))
-            }
-            _ => Some(chosen),
-        }
-    }
-}
-
-fn two_choices<'a>(
-    mut candidates: impl Iterator<Item = &'a Arc<Endpoint>> + Clone,
-    rng: &mut SmallRng,
-) -> Option<&'a Arc<Endpoint>> {
-    let count = candidates.clone().count();
-    if count < 2 {
-        return candidates.next();
-    }
-    let first = rng.random_range(0..count);
-    // The second choice is never the first: a number among the others, those from the first on moved up by one.
-    let second = rng.random_range(0..count - 1);
-    let second = second + usize::from(second >= first);
-    let (first, second) = (candidates.clone().nth(first)?, candidates.nth(second)?);
-    // In random order, so that equals share alike.
-    Some(if first.pending() <= second.pending() { first } else { second })
-}
 
 // === impl Client ===
 
@@ -354,7 +263,6 @@ impl<'a> Client<'a> {
 mod tests {
     use super::*;
     use crate::config::from_yaml;
-    use rand::SeedableRng;
 
     fn table(yaml: &str, previous: &Table) -> Table {
         Table::build(from_yaml("test", yaml).unwrap(), previous, &Metrics::new().unwrap()).unwrap()
@@ -366,31 +274,6 @@ mod tests {
              ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3']}]}]",
             &Table::default(),
         )
-    }
-
-    #[test]
-    fn the_least_loaded_of_two_is_picked_and_the_busiest_never() {
-        let table = three_endpoints();
-        let backend = &table.routes[0].backends[0];
-        let _busy = (0..5).map(|_| Arc::clone(&backend.endpoints[1]).begin()).collect::<Vec<_>>();
-        let mut rng = SmallRng::seed_from_u64(1);
-        let picked: Vec<_> = (0..200).map(|_| backend.pick(&mut rng, &[]).unwrap().address.port()).collect();
-        assert!(picked.contains(&1) && picked.contains(&3) && !picked.contains(&2));
-    }
-
-    #[test]
-    fn ejected_and_tried_endpoints_are_passed_over_while_another_is_left() {
-        let table = three_endpoints();
-        let backend = &table.routes[0].backends[0];
-        let mut rng = SmallRng::seed_from_u64(1);
-        backend.endpoints[0].failed();
-        assert_eq!(backend.endpoints[0].state(), EndpointState::Ejected);
-        let tried = [backend.endpoints[1].id];
-        assert_eq!(backend.pick(&mut rng, &tried).unwrap().address.port(), 3);
-        backend.endpoints[2].failed();
-        assert!(backend.pick(&mut rng, &tried).is_some(), "an ejected endpoint is better than none");
-        backend.endpoints[0].succeeded();
-        assert_eq!(backend.pick(&mut rng, &tried).unwrap().address.port(), 1);
     }
 
     #[test]
@@ -406,6 +289,32 @@ mod tests {
             &old.routes[0].backends[0].endpoints[1],
             &new.routes[0].backends[0].endpoints[1]
         ));
+    }
+
+    #[test]
+    fn shares_are_those_in_force_while_the_canary_is_tripped() {
+        let yaml = |stable: u32, canary: u32, endpoints: &str| {
+            format!(
+                "routes: [{{name: r, backends: [\
+                 {{name: s, track: stable, weight: {stable}, endpoints: [{endpoints}]}}, \
+                 {{name: c, track: canary, weight: {canary}, endpoints: ['127.0.0.1:2']}}]}}]"
+            )
+        };
+        for (stable, canary, endpoints, shares) in [
+            (0, 100, "'127.0.0.1:1'", [1.0, 0.0]),
+            (50, 50, "'127.0.0.1:1'", [1.0, 0.0]),
+            (50, 50, "", [0.5, 0.5]),
+        ] {
+            let table = table(&yaml(stable, canary, endpoints), &Table::default());
+            let route = &table.routes[0];
+            for _ in 0..10 {
+                route.state.trip.note(Track::Canary, Err(()));
+            }
+            assert!(route.state.trip.is_tripped());
+            let told = [&route.backends[0], &route.backends[1]].map(|backend| route.share_of(backend));
+            assert_eq!(told, shares, "{stable}, {canary}, {endpoints:?}");
+            assert_eq!(route.is_canary_out(), !endpoints.is_empty());
+        }
     }
 
     #[test]

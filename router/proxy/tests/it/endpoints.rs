@@ -2,9 +2,10 @@
 
 use crate::{
     h2_origin::{Call, H2Client, H2Origin, Reply},
-    support::{Behaviour, Client, GET, Origin, eventually, get, put, router, routes},
+    support::{Behaviour, Client, GET, Origin, POST, eventually, get, put, router, routes},
 };
 use std::time::Duration;
+use tokio::time;
 
 fn route(origins: &[&Origin], fields: &str) -> String {
     let endpoints: Vec<_> = origins.iter().map(|origin| format!("'{}'", origin.address)).collect();
@@ -12,6 +13,12 @@ fn route(origins: &[&Origin], fields: &str) -> String {
     format!(
         "routes: [{{name: r, backends: [{{name: b, track: stable, endpoints: [{endpoints}], {fields}}}]}}]"
     )
+}
+
+/// Idle connections to an endpoint that left are closed within a second, and a busy machine is given two more.
+async fn closed(what: &str, open: impl Fn() -> usize) {
+    let closing = eventually(what, || async { open() == 0 });
+    time::timeout(Duration::from_secs(3), closing).await.unwrap_or_else(|_| panic!("{what} is open"));
 }
 
 #[tokio::test]
@@ -114,6 +121,95 @@ async fn whoever_waits_too_long_is_told_to_come_back() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_failed_its_check_is_used_again_when_nobody_checks_it_any_more() {
+    let (a, b) = (Origin::good("a").await, Origin::good("b").await);
+    let checked = route(&[&a, &b], "health: {path: /healthz, interval: 100ms, unhealthyAfter: 1}");
+    let router = router(&checked).await;
+    let states = || async { get(router.admin_address, "/routes").await.text().to_owned() };
+    a.now(Behaviour::Status(503));
+    eventually("a is unhealthy", || async { states().await.contains("unhealthy") }).await;
+    let spec = |yaml: &str| proxy::config::from_yaml("test", yaml).unwrap();
+    router.control.apply("test", spec(&route(&[&a, &b], ""))).await;
+    eventually("a is ready without a check", || async { !states().await.contains("unhealthy") }).await;
+    router.control.apply("test", spec(&checked)).await;
+    eventually("a is unhealthy again", || async { states().await.contains("unhealthy") }).await;
+}
+
+#[tokio::test]
+async fn time_in_the_queue_is_not_taken_from_the_time_of_the_endpoint() {
+    let slow = Origin::start("slow", Behaviour::Slow(Duration::from_millis(400))).await;
+    let limits = "maxRequests: 1, queue: {maxRequests: 9, timeout: 5s}";
+    let yaml = route(&[&slow], limits).replace("name: r,", "name: r, timeouts: {backendRequest: 1s},");
+    let router = router(&yaml).await;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::connect(router.address).await;
+        client.send(POST).await;
+        clients.push(client);
+    }
+    for mut client in clients {
+        assert_eq!(client.answer().await.unwrap().text(), "slow");
+    }
+    let page = get(router.admin_address, "/routes").await;
+    assert!(page.text().contains("\"state\":\"ready\""), "{}", page.text());
+}
+
+#[tokio::test]
+async fn an_unwell_endpoint_does_not_get_what_a_full_one_has_no_room_for() {
+    let (a, b) = (Origin::start("a", Behaviour::Status(503)).await, Origin::good("b").await);
+    let health = "maxRequests: 1, health: {path: /healthz, interval: 100ms, timeout: 5s, unhealthyAfter: 2}";
+    let router = router(&route(&[&a, &b], health)).await;
+    let page = || async { get(router.admin_address, "/routes").await.text().to_owned() };
+    eventually("a is unhealthy", || async { page().await.contains("unhealthy") }).await;
+    b.now(Behaviour::Slow(Duration::from_secs(1)));
+    let mut client = Client::connect(router.address).await;
+    client.send(GET).await;
+    eventually("b is busy", || async { page().await.contains("\"inFlight\":1,\"invalid\"") }).await;
+    assert_eq!(get(router.address, "/").await.text(), "the service is overloaded\n");
+    assert_eq!(client.answer().await.unwrap().text(), "b");
+    assert!(a.last_head().starts_with("GET /healthz "), "{}", a.last_head());
+}
+
+#[tokio::test]
+async fn requests_wait_for_the_last_endpoint_even_when_it_is_ejected() {
+    let origin = Origin::start("last", Behaviour::Reset).await;
+    let router = router(&route(&[&origin], "maxRequests: 1, queue: {maxRequests: 9, timeout: 5s}")).await;
+    // The sixth failure in a row ejects for eight seconds.
+    for _ in 0..6 {
+        assert_eq!(get(router.address, "/").await.status, 502);
+    }
+    origin.now(Behaviour::Slow(Duration::from_millis(300)));
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(router.address).await;
+        client.send(GET).await;
+        clients.push(client);
+    }
+    for mut client in clients {
+        assert_eq!(client.answer().await.unwrap().text(), "last");
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_is_sent_to_an_endpoint_that_joins_meanwhile() {
+    let (hangs, joins) = (Origin::start("hangs", Behaviour::Hang).await, Origin::good("joins").await);
+    let limits = "maxRequests: 1, queue: {maxRequests: 9, timeout: 9s}";
+    let router = router(&route(&[&hangs], limits)).await;
+    let (mut first, mut second) =
+        (Client::connect(router.address).await, Client::connect(router.address).await);
+    first.send(GET).await;
+    eventually("the endpoint is busy", || async { hangs.requests() == 1 }).await;
+    second.send(GET).await;
+    eventually("one waits", || async {
+        get(router.admin_address, "/routes").await.text().contains("\"inFlight\":2,\"invalid\"")
+    })
+    .await;
+    let spec = proxy::config::from_yaml("test", &route(&[&hangs, &joins], limits)).unwrap();
+    router.control.apply("test", spec).await;
+    assert_eq!(second.answer().await.unwrap().text(), "joins");
+}
+
+#[tokio::test]
 async fn a_new_endpoint_gets_little_at_first() {
     let (old, new) = (Origin::good("old").await, Origin::good("new").await);
     let router = router(&route(&[&old], "slowStart: 1h")).await;
@@ -141,7 +237,7 @@ async fn endpoints_that_leave_get_nothing_more_and_their_connections_are_closed(
     router.control.apply("test", spec).await;
     assert_eq!(client.get().await.text(), "b", "the same client's next request");
     assert_eq!(a.requests(), 1);
-    eventually("the idle connection to a is closed", || async { a.open() == 0 }).await;
+    closed("the idle connection to a", || a.open()).await;
 }
 
 /// Clients that keep their connections do not keep an endpoint: it is chosen anew for each request, and the router's
@@ -169,7 +265,7 @@ async fn clients_of_both_versions_that_stay_leave_an_endpoint_at_once_and_what_i
     assert_eq!(call.await.unwrap().unwrap().body, b"leaving");
     assert_eq!(h2.call(Call::get("/")).await.unwrap().body, b"stays");
     assert_eq!(leaving.requests(), 21);
-    eventually("nothing leads to it any more", || async { leaving.open() == 0 }).await;
+    closed("whatever led to it", || leaving.open()).await;
 }
 
 #[tokio::test]
@@ -184,7 +280,7 @@ async fn a_connection_of_http_2_to_an_endpoint_that_leaves_is_closed() {
     assert_eq!(client.get().await.text(), "leaving");
     router.control.apply("test", proxy::config::from_yaml("test", &to(&stays)).unwrap()).await;
     assert_eq!(client.get().await.text(), "stays");
-    eventually("nothing leads to it any more", || async { leaving.open() == 0 }).await;
+    closed("whatever led to it", || leaving.open()).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
-use crate::support::{Behaviour, Client, Origin, POST, eventually, get, metric, once, put, router, routes};
+use crate::support::{
+    Behaviour, Client, GET, Origin, POST, eventually, get, metric, once, put, router, routes,
+};
 use std::time::Duration;
 
 fn series(name: &str, track: &str, class: &str) -> String {
@@ -50,6 +52,125 @@ async fn a_canary_that_refuses_connections_is_answered_by_stable() {
         );
     }
     assert!(metric(&router, &series("first_attempt", "canary", "error")).await >= 9.0);
+}
+
+#[tokio::test]
+async fn another_canary_endpoint_answers_for_one_that_breaks() {
+    for behaviour in [Behaviour::Reset, Behaviour::Garbage, Behaviour::Truncate] {
+        let stable = Origin::good("stable").await;
+        let (bad, good) = (Origin::start("bad", behaviour).await, Origin::good("good").await);
+        let router = router(&routes((&[&stable], 0), (&[&bad, &good], 1), "")).await;
+        let mut client = Client::connect(router.address).await;
+        for _ in 0..50 {
+            assert_eq!(client.get().await.text(), "good", "{behaviour:?}");
+        }
+        assert!(bad.requests() > 0, "{behaviour:?}");
+        assert_eq!(stable.requests(), 0, "{behaviour:?}");
+        let errors = metric(&router, &series("first_attempt", "canary", "error")).await;
+        assert_eq!(errors, bad.requests() as f64, "{behaviour:?}");
+    }
+}
+
+#[tokio::test]
+async fn stable_answers_for_a_canary_with_more_broken_endpoints_than_attempts() {
+    let stable = Origin::good("stable").await;
+    let mut canary = Vec::new();
+    for _ in 0..6 {
+        canary.push(Origin::start("canary", Behaviour::Reset).await);
+    }
+    let canary: Vec<_> = canary.iter().collect();
+    let router = router(&routes((&[&stable], 0), (&canary, 1), "")).await;
+    let mut client = Client::connect(router.address).await;
+    for _ in 0..9 {
+        assert_eq!(client.get().await.text(), "stable");
+    }
+    assert_eq!(metric(&router, &series("first_attempt", "canary", "error")).await, 9.0);
+}
+
+#[tokio::test]
+async fn server_errors_of_a_canary_go_to_stable_at_once_and_those_of_stable_to_the_reader() {
+    let (stable, good) = (Origin::good("stable").await, Origin::good("good").await);
+    let bad = Origin::start("bad", Behaviour::Status(500)).await;
+    let of_canary = router(&routes((&[&stable], 0), (&[&bad, &good], 1), "")).await;
+    let mut client = Client::connect(of_canary.address).await;
+    for _ in 0..20 {
+        assert_eq!(client.get().await.status, 200);
+    }
+    assert!(bad.requests() > 0);
+    assert_eq!(stable.requests(), bad.requests());
+
+    bad.forget();
+    let of_stable = router(&routes((&[&bad, &good], 1), (&[], 0), "")).await;
+    let mut client = Client::connect(of_stable.address).await;
+    let mut failed = 0;
+    for _ in 0..20 {
+        failed += usize::from(client.get().await.status == 500);
+    }
+    assert!(failed > 0);
+    assert_eq!(failed, bad.requests());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_had_less_than_its_time_is_not_blamed_for_being_late() {
+    let canary = Origin::start("canary", Behaviour::Hang).await;
+    let stable = Origin::start("stable", Behaviour::Slow(Duration::from_secs(1))).await;
+    let timeouts = "timeouts: {request: 1s, backendRequest: 800ms}";
+    let router = router(&routes((&[&stable], 0), (&[&canary], 1), timeouts)).await;
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        let mut client = Client::connect(router.address).await;
+        client.send(GET).await;
+        clients.push(client);
+    }
+    for mut client in clients {
+        assert_eq!(client.answer().await.unwrap().status, 504);
+    }
+    assert_eq!((canary.requests(), stable.requests()), (6, 6));
+    let page = get(router.admin_address, "/routes").await;
+    let ready = format!("\"address\":\"{}\",\"state\":\"ready\"", stable.address);
+    assert!(page.text().contains(&ready), "{}", page.text());
+}
+
+#[tokio::test]
+async fn a_retry_goes_to_whichever_backend_of_the_track_is_left() {
+    let (dead, good) = (Origin::good("dead").await, Origin::good("good").await);
+    let canary = Origin::start("canary", Behaviour::Reset).await;
+    dead.kill().await;
+    let backend = |name: &str, weight: u32, endpoints: &str| {
+        format!("{{name: {name}, track: stable, weight: {weight}, endpoints: [{endpoints}]}}")
+    };
+    let (dead, good) = (format!("'{}'", dead.address), format!("'{}'", good.address));
+    for (first, target) in [(dead.as_str(), "never"), (dead.as_str(), "always"), ("", "always")] {
+        let yaml = format!(
+            "routes: [{{name: blog, override: {{header: x-canary}}, backends: [{}, {}, \
+             {{name: canary, track: canary, weight: 0, endpoints: ['{}']}}]}}]",
+            backend("a", 999, first),
+            backend("b", 1, &good),
+            canary.address,
+        );
+        let router = router(&yaml).await;
+        let request = format!("GET / HTTP/1.1\r\nHost: blog\r\nX-Canary: {target}\r\n\r\n");
+        for _ in 0..10 {
+            assert_eq!(once(router.address, &request).await.text(), "good", "{first:?}, {target}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_retry_that_has_nowhere_to_go_is_not_charged_to_the_budget() {
+    let (a, b) = (Origin::good("a").await, Origin::good("b").await);
+    let canary = Origin::start("canary", Behaviour::Reset).await;
+    let router = router(&routes((&[&a, &b], 1), (&[&canary], 0), "override: {header: x-canary}")).await;
+    let mut client = Client::connect(router.address).await;
+    // Many more than the budget holds: the canary has no second endpoint, so all of them go to stable.
+    for _ in 0..400 {
+        client.send("GET / HTTP/1.1\r\nHost: blog\r\nX-Canary: always\r\n\r\n").await;
+        assert_eq!(client.answer().await.unwrap().status, 200);
+    }
+    a.kill().await;
+    for _ in 0..20 {
+        assert_eq!(client.get().await.text(), "b");
+    }
 }
 
 #[tokio::test]

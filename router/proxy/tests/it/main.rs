@@ -37,9 +37,13 @@ mod kubernetes;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
+mod lies;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod operator;
+#[cfg(test)]
+mod overload;
 #[cfg(test)]
 mod program;
 #[cfg(test)]

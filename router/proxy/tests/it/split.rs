@@ -1,4 +1,4 @@
-use crate::support::{Behaviour, Client, GET, Origin, get, metric, once, put, router, routes};
+use crate::support::{Behaviour, Client, GET, Origin, get, metric, once, put, router, router_with, routes};
 
 #[tokio::test]
 async fn a_thousand_requests_are_within_two_of_every_weight() {
@@ -135,4 +135,89 @@ async fn a_cookie_of_the_router_keeps_a_reader_on_one_track_for_one_release() {
     router.control.apply("test", spec).await;
     let next = once(router.address, &with(&cookies[0])).await;
     assert!(next.headers["set-cookie"].starts_with("track=v3."), "every reader is drawn anew");
+}
+
+#[tokio::test]
+async fn a_backend_without_a_weight_weighs_one() {
+    let (stated, unstated) = (Origin::good("stated").await, Origin::good("unstated").await);
+    let yaml = format!(
+        "routes: [{{name: blog, backends: [{{name: a, track: stable, weight: 3, endpoints: ['{}']}}, \
+         {{name: b, track: canary, endpoints: ['{}']}}]}}]",
+        stated.address, unstated.address
+    );
+    let router = router(&yaml).await;
+    let mut client = Client::connect(router.address).await;
+    for _ in 0..400 {
+        client.get().await;
+    }
+    assert!(unstated.requests().abs_diff(100) <= 2, "{} instead of 100", unstated.requests());
+    assert_eq!(stated.requests() + unstated.requests(), 400);
+}
+
+/// The track of each of 20 clients, who ask three times each and always come to the same one.
+async fn tracks(router: &proxy::run::Router, line: impl Fn(usize) -> String) -> Vec<String> {
+    let mut tracks = Vec::new();
+    for client in 0..20 {
+        let request = format!("GET / HTTP/1.1\r\nHost: blog\r\n{}\r\n\r\n", line(client));
+        let first = once(router.address, &request).await;
+        for _ in 0..2 {
+            assert_eq!(once(router.address, &request).await.text(), first.text(), "client {client}");
+        }
+        tracks.push(first.text().to_owned());
+    }
+    tracks
+}
+
+#[tokio::test]
+async fn a_client_is_known_by_the_cookie_of_the_service() {
+    let (stable, canary) = (Origin::good("stable").await, Origin::good("canary").await);
+    let router = router(&routes((&[&stable], 1), (&[&canary], 1), "sticky: {cookie: session}")).await;
+    let tracks = tracks(&router, |client| format!("Cookie: a=b; session=user-{client}")).await;
+    assert!(tracks.iter().any(|track| track == "stable") && tracks.iter().any(|track| track == "canary"));
+    let answer = once(router.address, GET).await;
+    assert!(!answer.headers.contains_key("set-cookie"), "the cookie is the service's own");
+}
+
+#[tokio::test]
+async fn a_client_is_known_by_its_address_and_by_what_a_trusted_proxy_says_of_it() {
+    let (stable, canary) = (Origin::good("stable").await, Origin::good("canary").await);
+    let yaml = routes((&[&stable], 1), (&[&canary], 1), "sticky: {address: true}");
+    let forwarded = |client: usize| format!("X-Forwarded-For: 192.0.2.{client}");
+    let direct = router(&yaml).await;
+    let by_connection = tracks(&direct, forwarded).await;
+    assert!(by_connection.iter().all(|track| *track == by_connection[0]), "all of them come from loopback");
+
+    let behind = router_with(&yaml, &["--trusted-hops=1"]).await;
+    let by_proxy = tracks(&behind, forwarded).await;
+    assert!(by_proxy.iter().any(|track| track == "stable") && by_proxy.iter().any(|track| track == "canary"));
+    let with_lie = tracks(&behind, |client| format!("X-Forwarded-For: 198.51.100.7, 192.0.2.{client}")).await;
+    assert_eq!(with_lie, by_proxy, "what the client itself said counts for nothing");
+}
+
+#[tokio::test]
+async fn the_split_is_exact_over_both_workers_together() {
+    let (stable, canary) = (Origin::good("stable").await, Origin::good("canary").await);
+    let router = router(&routes((&[&stable], 9), (&[&canary], 1), "")).await;
+    let mut clients = Vec::new();
+    for _ in 0..64 {
+        let mut client = Client::connect(router.address).await;
+        for _ in 0..10 {
+            client.get().await;
+        }
+        clients.push(client);
+    }
+    // One request at a time needs one connection of each worker, which keeps it.
+    assert_eq!((stable.open(), canary.open()), (2, 2), "both workers take part");
+    let asking = clients.into_iter().map(|mut client| {
+        tokio::spawn(async move {
+            for _ in 0..40 {
+                assert_eq!(client.get().await.status, 200);
+            }
+        })
+    });
+    for client in asking.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    assert_eq!(stable.requests() + canary.requests(), 3_200);
+    assert!(canary.requests().abs_diff(320) < 2, "{} instead of 320", canary.requests());
 }

@@ -31,6 +31,10 @@ pub(crate) enum Behaviour {
     Hang,
     /// Promises 1,000 bytes and sends ten.
     Truncate,
+    /// Promises so many bytes, sends so many, and closes.
+    Length(usize, usize),
+    /// Sends so many bytes in a chunk, and closes before the last one.
+    Chunks(usize),
     /// Answers garbage.
     Garbage,
     /// Sends its answer after a while.
@@ -200,13 +204,20 @@ async fn serve(
             Behaviour::Hang => return std::future::pending().await,
             Behaviour::Garbage => "SSH-2.0-OpenSSH_9.2\r\n".to_owned(),
             Behaviour::Truncate => "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n0123456789".to_owned(),
+            Behaviour::Length(stated, sent) => {
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {stated}\r\n\r\n{}", "x".repeat(sent))
+            }
+            Behaviour::Chunks(sent) => {
+                let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                format!("{head}{sent:x}\r\n{}\r\n", "x".repeat(sent))
+            }
             Behaviour::Reset => {
                 stream.get_ref().set_zero_linger().unwrap();
                 return;
             }
         };
         if stream.write_all(text.as_bytes()).await.is_err()
-            || matches!(behaviour, Behaviour::Truncate | Behaviour::Garbage | Behaviour::CloseAfter)
+            || !matches!(behaviour, Behaviour::Good | Behaviour::Status(_) | Behaviour::Slow(_))
         {
             return;
         }

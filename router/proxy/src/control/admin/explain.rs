@@ -128,8 +128,7 @@ fn explain(route: &Route, question: &Question, (request, target): (&Request, &Ta
             format!("{fits}. The weights decide from request to request: {}.", shares.join(", "))
         }
     };
-    let tripped =
-        if route.state.trip.is_tripped() { " The canary is tripped: only overrides reach it." } else { "" };
+    let tripped = if route.is_canary_out() { " The canary is tripped: only overrides reach it." } else { "" };
     with_route(Explanation {
         sentence: format!("{sentence}{tripped}"),
         route: None,

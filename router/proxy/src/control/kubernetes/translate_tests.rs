@@ -293,6 +293,8 @@ fn one_service_on_two_ports_is_two_backends() {
         found,
         [("stable", vec!["10.0.0.1:8080".to_owned()]), ("stable.2", vec!["10.0.0.1:9090".to_owned()])]
     );
+    let weights: Vec<_> = spec.routes[0].backends.iter().map(|backend| backend.weight.0).collect();
+    assert_eq!(weights, [1, 3], "one where none is stated");
 }
 
 #[test]
