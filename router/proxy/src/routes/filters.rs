@@ -83,6 +83,12 @@ impl Filters {
         Some(rewrite.hostname.as_ref()?.as_str().to_owned())
     }
 
+    /// Whether backends do not get this header, which is in lower case.
+    #[must_use]
+    pub fn removes(&self, name: &str) -> bool {
+        self.request.iter().flat_map(|edits| &edits.remove).any(|removed| removed.get() == name)
+    }
+
     /// Changes the answer before it is passed on; `origin` is that of the request.
     pub fn edit_response(&self, fields: &mut Fields, origin: Option<&str>) {
         if let Some(cors) = &self.cors {

@@ -91,6 +91,19 @@ async fn what_an_operator_sets_wins_over_what_the_router_says() {
 }
 
 #[tokio::test]
+async fn a_client_is_asked_for_its_body_where_the_backend_is_not_told_that_it_waits() {
+    let stable = Origin::good("stable").await;
+    let fields = "filters: [{requestHeaderModifier: {remove: [expect]}}]";
+    let router = router(&format!("routes: [{}]", route(&stable, fields))).await;
+    let mut client = Client::connect(router.address).await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n").await;
+    assert_eq!(client.answer().await.unwrap().status, 100);
+    client.send("hi").await;
+    assert_eq!(client.answer().await.unwrap().text(), "stable");
+    assert!(!stable.last_head().contains("expect"), "{}", stable.last_head());
+}
+
+#[tokio::test]
 async fn the_prefix_that_is_replaced_is_that_of_a_match_that_holds() {
     let stable = Origin::good("stable").await;
     let fields = "matches: [{path: {type: PathPrefix, value: /a/b}, method: POST}, \
