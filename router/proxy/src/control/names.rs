@@ -137,6 +137,7 @@ mod tests {
         control::apply::Applied,
         metrics::Metrics,
     };
+    use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 
     const YAML: &str =
         "routes: [{name: r, backends: [{name: b, track: stable, endpoints: ['blog:80', 'other:80']}]}]";
@@ -190,14 +191,42 @@ mod tests {
         assert!(found(&spec).is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn whoever_reads_routes_does_not_wait_for_a_resolver() {
+    fn control(lookup: Lookup) -> Arc<Control> {
         let metrics = Arc::new(Metrics::new().unwrap());
         let lost = metrics.access_log_lost.clone();
         let access_log = Arc::new(AccessLog::start(AccessLogSpec::default(), lost).unwrap());
         let mut control = Control::new(Arc::default(), metrics, access_log);
-        control.lookup = |_| Box::pin(std::future::pending());
-        let control = Arc::new(control);
+        control.lookup = lookup;
+        Arc::new(control)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_are_asked_for_again_and_their_endpoints_replaced() {
+        static QUESTIONS: AtomicU16 = AtomicU16::new(0);
+        // Both names stand for the same replica, at another port every two questions.
+        let control = control(|_| {
+            let port = QUESTIONS.fetch_add(1, SeqCst) / 2 + 1;
+            Box::pin(async move { Ok(vec![SocketAddr::from(([10, 0, 0, 1], port))]) })
+        });
+        let ports = async || {
+            let (table, _) = control.acknowledged().await;
+            table.endpoints().map(|endpoint| endpoint.address.port()).collect::<Vec<_>>()
+        };
+        control.apply("test", from_yaml("test", YAML).unwrap()).await;
+        assert_eq!(ports().await, [1]);
+        let route = Arc::clone(&control.table.load().routes[0]);
+        let refreshing = tokio::spawn(refresh(Arc::clone(&control), Duration::from_secs(5)));
+        time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(ports().await, [2], "at once, and then every five seconds");
+        time::sleep(Duration::from_secs(5)).await;
+        assert_eq!((ports().await, QUESTIONS.load(SeqCst)), (vec![3], 6));
+        assert!(Arc::ptr_eq(&route.state, &control.table.load().routes[0].state), "its sequence goes on");
+        refreshing.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_reads_routes_does_not_wait_for_a_resolver() {
+        let control = control(|_| Box::pin(std::future::pending()));
         let applying = tokio::spawn({
             let control = Arc::clone(&control);
             async move { control.apply("test", from_yaml("test", YAML).unwrap()).await }
