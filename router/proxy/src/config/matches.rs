@@ -129,12 +129,14 @@ impl Pattern {
     /// # Errors
     /// The syntax is wrong, or it would take too much memory.
     pub fn new(text: &str) -> Result<Self, NameError> {
-        let compiled = regex::bytes::RegexBuilder::new(&format!("^(?:{text})$"))
-            .unicode(false)
-            .size_limit(PATTERN_BYTES_MAX)
-            .build()
-            .map_err(|error| NameError::Pattern(text.to_owned(), error.to_string()))?;
-        Ok(Self { text: text.to_owned(), compiled })
+        let compile = |pattern: &str| {
+            let builder = &mut regex::bytes::RegexBuilder::new(pattern);
+            let compiled = builder.unicode(false).size_limit(PATTERN_BYTES_MAX).build();
+            compiled.map_err(|error| NameError::Pattern(text.to_owned(), error.to_string()))
+        };
+        // By itself first: a parenthesis of its own could end the one that the anchors stand around.
+        compile(text)?;
+        Ok(Self { text: text.to_owned(), compiled: compile(&format!("^(?:{text})$"))? })
     }
 
     /// Whether the whole of `bytes` fits.
@@ -167,5 +169,24 @@ impl TryFrom<String> for Pattern {
 impl From<Pattern> for String {
     fn from(pattern: Pattern) -> Self {
         pattern.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_one_by_itself_and_can_not_leave_its_anchors() {
+        for text in ["/a)|(?:/b", "(", "/a)"] {
+            assert!(Pattern::new(text).is_err(), "{text}");
+        }
+        for text in ["/a|/b", "(?m)/a$"] {
+            let pattern = Pattern::new(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert!(pattern.fits(b"/a"), "{text}");
+            for other in [&b"/axyz"[..], b"/x/a", b"/a\n/c"] {
+                assert!(!pattern.fits(other), "{text}");
+            }
+        }
     }
 }

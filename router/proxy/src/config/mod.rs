@@ -23,6 +23,7 @@ pub use matches::{MatchSpec, PathMatch, Pattern, ValueMatch, ValuePattern};
 pub use names::{EditableHeader, HeaderName, HeaderValue, Hostname, Method, NameError, PathPrefix};
 pub use parse::{ConfigError, from_json, from_yaml};
 pub use share::{Share, ShareError};
+pub(crate) use spec::RawTimeouts;
 pub use spec::{
     BackendFilters, BackendSpec, BackendWeight, HealthSpec, Origin, OverrideSpec, QueueSpec, RequestsMax,
     RouteSpec, RoutesSpec, TimeoutsSpec,

@@ -163,11 +163,11 @@ pub struct OverrideSpec {
 
 /// How long an answer may take until its head is there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", from = "RawTimeouts")]
 pub struct TimeoutsSpec {
-    /// All attempts together; default 60s, without limit with 0s.
+    /// All attempts together; default 60s, or as long as one attempt where that is longer; without limit with 0s.
     pub request: Duration,
-    /// One attempt on one backend; default 30s, without limit with 0s.
+    /// One attempt on one backend; default 30s, or all of `request` where only that is stated; without limit with 0s.
     pub backend_request: Duration,
     /// How long an answer or an upgraded connection may be silent once it has begun; default 5m.
     pub idle: Duration,
@@ -188,6 +188,15 @@ enum RuleError {
     Name(String),
     #[error("route {0:?} has pathPrefix and matches; write the prefix as one of the matches")]
     PrefixAndMatches(String),
+}
+
+/// As they are stated.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct RawTimeouts {
+    pub(crate) request: Option<Duration>,
+    pub(crate) backend_request: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -368,12 +377,24 @@ impl TimeoutsSpec {
     }
 }
 
+impl From<RawTimeouts> for TimeoutsSpec {
+    /// What is stated alone is not cut by the default of the other.
+    fn from(RawTimeouts { request, backend_request, idle }: RawTimeouts) -> Self {
+        let seconds = |seconds| Duration::from(std::time::Duration::from_secs(seconds));
+        let whole = match backend_request {
+            Some(attempt) if attempt == Duration::default() => attempt,
+            attempt => attempt.unwrap_or_default().max(seconds(60)),
+        };
+        Self {
+            request: request.unwrap_or(whole),
+            backend_request: backend_request.or(request).unwrap_or(seconds(30)),
+            idle: idle.unwrap_or(seconds(300)),
+        }
+    }
+}
+
 impl Default for TimeoutsSpec {
     fn default() -> Self {
-        Self {
-            request: std::time::Duration::from_secs(60).into(),
-            backend_request: std::time::Duration::from_secs(30).into(),
-            idle: std::time::Duration::from_secs(300).into(),
-        }
+        RawTimeouts::default().into()
     }
 }

@@ -1,5 +1,5 @@
 use super::{
-    names::{self, Names},
+    names::{self, Lookup, Names},
     source::{SourceKind, SourceView, ViewSource},
 };
 use crate::{
@@ -34,6 +34,10 @@ pub struct Control {
     last_error: ArcSwapOption<ConfigError>,
     tls_error: ArcSwapOption<String>,
     source: OnceLock<SourceCell>,
+    /// Held by whoever puts routes in force, from the questions for their names on: the last to come has the last word.
+    turn: Mutex<()>,
+    /// Asks for the names of endpoints.
+    pub(super) lookup: Lookup,
     /// Held while a table is being put in force: whoever holds it sees acknowledged generations only.
     applying: Mutex<Applying>,
 }
@@ -106,6 +110,8 @@ impl Control {
             last_error: ArcSwapOption::empty(),
             tls_error: ArcSwapOption::empty(),
             source: OnceLock::new(),
+            turn: Mutex::default(),
+            lookup: names::lookup,
             applying: Mutex::new(Applying {
                 applied: Applied::Never,
                 names: Names::default(),
@@ -135,8 +141,12 @@ impl Control {
 
     /// Puts `spec` in force. Returns when no later request can use older weights.
     pub async fn apply(&self, origin: &str, mut spec: RoutesSpec) {
+        let _turn = self.turn.lock().await;
+        let unknown = self.applying.lock().await.names.unknown(&spec.routes);
+        // Whoever reads routes has not to wait for a resolver.
+        let answers = names::ask(unknown, self.lookup).await;
         let mut applying = self.applying.lock().await;
-        applying.names.fill(&mut spec.routes, names::lookup).await;
+        applying.names.fill(&mut spec.routes, answers);
         let (generation, problems, access_log) = (spec.generation, spec.problems.join("; "), spec.access_log);
         // The old table must be let go before it is replaced: see `replace`.
         let built = Table::build(spec, &self.table.load(), &self.metrics);
@@ -224,7 +234,7 @@ impl Control {
             return;
         }
         // Nobody has to wait for a resolver.
-        let answers = names::ask(names, names::lookup).await;
+        let answers = names::ask(names, self.lookup).await;
         let mut applying = self.applying.lock().await;
         applying.names.learn(answers);
         let table = self.table.load_full();

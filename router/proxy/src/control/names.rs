@@ -13,6 +13,9 @@ pub(super) struct Names(HashMap<EndpointName, Vec<EndpointAddress>>);
 /// Asks the system's resolver, which knows `/etc/hosts` and DNS; a function so that a test can let it fail.
 pub(super) type Lookup = fn(EndpointName) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 
+/// Names, and what each of them was found to stand for.
+type Answers = Vec<(EndpointName, io::Result<Vec<SocketAddr>>)>;
+
 /// One question takes no longer: a resolver that hangs must not hold up a change of weights.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -40,19 +43,21 @@ pub(super) fn lookup(name: EndpointName) -> BoxFuture<'static, io::Result<Vec<So
 // === impl Names ===
 
 impl Names {
-    /// Writes into `routes` what the names stand for; those that were never asked for are asked for now.
-    pub(super) async fn fill(&mut self, routes: &mut [RouteSpec], lookup: Lookup) {
+    /// The names in `routes` that nothing is known of.
+    pub(super) fn unknown(&self, routes: &[RouteSpec]) -> Vec<EndpointName> {
+        of(routes).into_iter().filter(|name| !self.0.contains_key(name)).collect()
+    }
+
+    /// Takes what was found, and writes into `routes` what their names stand for; others are forgotten.
+    pub(super) fn fill(&mut self, routes: &mut [RouteSpec], answers: Answers) {
         let names = of(routes.iter());
         self.0.retain(|name, _| names.contains(name));
-        let new = names.into_iter().filter(|name| !self.0.contains_key(name));
-        let answers = ask(new.collect(), lookup).await;
         self.learn(answers);
-        let known = self.known();
-        write(routes, known);
+        write(routes, self.known());
     }
 
     /// Takes what was found; a name without an answer keeps its last addresses.
-    pub(super) fn learn(&mut self, answers: Vec<(EndpointName, io::Result<Vec<SocketAddr>>)>) {
+    pub(super) fn learn(&mut self, answers: Answers) {
         for (name, answer) in answers {
             match answer {
                 Ok(mut addresses) => {
@@ -98,10 +103,7 @@ pub(super) fn of<'a>(routes: impl IntoIterator<Item = &'a RouteSpec>) -> Vec<End
 }
 
 /// Asks for all of them, some at a time.
-pub(super) async fn ask(
-    names: Vec<EndpointName>,
-    lookup: Lookup,
-) -> Vec<(EndpointName, io::Result<Vec<SocketAddr>>)> {
+pub(super) async fn ask(names: Vec<EndpointName>, lookup: Lookup) -> Answers {
     let question = async |name: EndpointName| {
         let answer = time::timeout(TIMEOUT, lookup(name.clone())).await;
         (name, answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
@@ -129,7 +131,13 @@ pub(super) fn write(routes: &mut [RouteSpec], known: &HashMap<EndpointName, Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{RoutesSpec, from_yaml};
+    use crate::{
+        access_log::AccessLog,
+        config::{AccessLogSpec, RoutesSpec, from_yaml},
+        control::apply::Applied,
+        metrics::Metrics,
+    };
+    use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 
     const YAML: &str =
         "routes: [{name: r, backends: [{name: b, track: stable, endpoints: ['blog:80', 'other:80']}]}]";
@@ -141,6 +149,11 @@ mod tests {
 
     fn answer(text: &str) -> io::Result<Vec<SocketAddr>> {
         Ok(text.split(' ').map(|address| address.parse().unwrap()).collect())
+    }
+
+    async fn fill(names: &mut Names, spec: &mut RoutesSpec, lookup: Lookup) {
+        let answers = ask(names.unknown(&spec.routes), lookup).await;
+        names.fill(&mut spec.routes, answers);
     }
 
     #[tokio::test]
@@ -155,13 +168,13 @@ mod tests {
                 }
             })
         };
-        names.fill(&mut spec.routes, good).await;
+        fill(&mut names, &mut spec, good).await;
         assert_eq!(found(&spec), ["10.0.0.1:80", "10.0.0.2:80"]);
 
         let bad: Lookup = |_| Box::pin(async { Err(io::ErrorKind::NotFound.into()) });
         names.learn(ask(of(&spec.routes), bad).await);
         let mut again = from_yaml("test", YAML).unwrap();
-        names.fill(&mut again.routes, bad).await;
+        fill(&mut names, &mut again, bad).await;
         assert_eq!(found(&again), ["10.0.0.1:80", "10.0.0.2:80"]);
 
         let moved: Lookup = |_| Box::pin(async { answer("10.0.0.3:80") });
@@ -174,7 +187,53 @@ mod tests {
     async fn a_resolver_that_hangs_is_not_waited_for() {
         let mut spec = from_yaml("test", YAML).unwrap();
         let hangs: Lookup = |_| Box::pin(std::future::pending());
-        Names::default().fill(&mut spec.routes, hangs).await;
+        fill(&mut Names::default(), &mut spec, hangs).await;
         assert!(found(&spec).is_empty());
+    }
+
+    fn control(lookup: Lookup) -> Arc<Control> {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let lost = metrics.access_log_lost.clone();
+        let access_log = Arc::new(AccessLog::start(AccessLogSpec::default(), lost).unwrap());
+        let mut control = Control::new(Arc::default(), metrics, access_log);
+        control.lookup = lookup;
+        Arc::new(control)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_are_asked_for_again_and_their_endpoints_replaced() {
+        static QUESTIONS: AtomicU16 = AtomicU16::new(0);
+        // Both names stand for the same replica, at another port every two questions.
+        let control = control(|_| {
+            let port = QUESTIONS.fetch_add(1, SeqCst) / 2 + 1;
+            Box::pin(async move { Ok(vec![SocketAddr::from(([10, 0, 0, 1], port))]) })
+        });
+        let ports = async || {
+            let (table, _) = control.acknowledged().await;
+            table.endpoints().map(|endpoint| endpoint.address.port()).collect::<Vec<_>>()
+        };
+        control.apply("test", from_yaml("test", YAML).unwrap()).await;
+        assert_eq!(ports().await, [1]);
+        let route = Arc::clone(&control.table.load().routes[0]);
+        let refreshing = tokio::spawn(refresh(Arc::clone(&control), Duration::from_secs(5)));
+        time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(ports().await, [2], "at once, and then every five seconds");
+        time::sleep(Duration::from_secs(5)).await;
+        assert_eq!((ports().await, QUESTIONS.load(SeqCst)), (vec![3], 6));
+        assert!(Arc::ptr_eq(&route.state, &control.table.load().routes[0].state), "its sequence goes on");
+        refreshing.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_reads_routes_does_not_wait_for_a_resolver() {
+        let control = control(|_| Box::pin(std::future::pending()));
+        let applying = tokio::spawn({
+            let control = Arc::clone(&control);
+            async move { control.apply("test", from_yaml("test", YAML).unwrap()).await }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(control.acknowledged().await.1, Applied::Never, "the question is still open");
+        applying.await.unwrap();
+        assert_eq!(control.acknowledged().await.1, Applied::Once);
     }
 }

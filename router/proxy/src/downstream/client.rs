@@ -68,6 +68,8 @@ const REQUESTS_MAX: usize = 10_000;
 impl Client {
     pub(crate) fn new(worker: Rc<Worker>, address: SocketAddr, scheme: &'static str) -> Self {
         let timer = worker.timers.timer();
+        // A client of IPv4 is known by that address on a socket that listens to both.
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         Self {
             worker,
             address,

@@ -12,6 +12,8 @@ pub(super) struct Asker {
     /// The other end of the connection.
     peer: IpAddr,
     scheme: &'static str,
+    /// As the client uses it, seen through trusted proxies.
+    client_scheme: &'static str,
     /// Change to the protocol that the client asks for, if the backend agrees.
     upgrades: bool,
     id: u128,
@@ -33,6 +35,7 @@ impl Asker {
             address: forward::client_address(&request.fields, peer, trusted_hops),
             peer,
             scheme: client.scheme,
+            client_scheme: forward::client_scheme(&request.fields, client.scheme, trusted_hops),
             upgrades: forward::upgrade(request).is_some(),
             id: rng.random(),
             trace,
@@ -47,7 +50,7 @@ impl Asker {
 
     /// Scheme and host, as a redirect repeats them.
     pub(super) fn origin<'a>(&self, request: &'a Request) -> (&'static str, &'a str) {
-        (self.scheme, host(request))
+        (self.client_scheme, host(request))
     }
 
     /// The protocols that the client would change to.
@@ -66,6 +69,7 @@ impl Asker {
             id: self.id,
             trace: self.trace,
             trusted_hops: self.trusted_hops,
+            edits: [&[], &[]],
         }
     }
 }

@@ -35,10 +35,11 @@ pub(super) enum Own {
 /// is what an acknowledgement of a new table waits for.
 pub(super) fn first(worker: &Worker, request: &Request, asker: &Asker) -> Result<Chosen, Own> {
     let table = worker.shared.table.load();
-    let found = table.find(&Target::of(request, host_name(asker::host(request))));
+    let target = Target::of(request, asker::host(request));
+    let found = table.find(&target);
     let route = found.ok_or(Own::Failed(Failure::NoRoute))?;
     if !route.filters.is_empty() {
-        let prefix = route.matcher.prefix_of(request.path());
+        let prefix = route.matcher.prefix_of(&target);
         let answer = route.filters.answer(request, asker.origin(request), prefix);
         answer.map_or(Ok(()), |(status, fields)| Err(Own::Filter(status, fields)))?;
     }
@@ -94,13 +95,4 @@ fn pick(worker: &Worker, backend: &Backend, tried: &[u64]) -> Result<Pending, Fa
         NotPicked::NoEndpoint => Failure::NoEndpoint,
         NotPicked::Full => Failure::Overloaded,
     })
-}
-
-/// The host without its port, as routes match it.
-fn host_name(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        // The colons of an IPv6 address are inside of brackets.
-        Some((name, port)) if !port.ends_with(']') => name,
-        _ => host,
-    }
 }

@@ -1,8 +1,10 @@
 //! What a proxy must take out of and put into a request (RFC 9110 §7.6).
 
 use crate::{
+    config::HeaderEdits,
     lines,
     message::{Fields, Request},
+    routes,
 };
 use hyper::{
     Method, StatusCode, Uri, Version,
@@ -29,6 +31,8 @@ pub(super) struct Hop<'a> {
     pub(super) trace: Option<Recorded>,
     /// Proxies in front of us whose word on the client is taken.
     pub(super) trusted_hops: usize,
+    /// What the operator changes of the head, for the route and then for the backend. It has the last word.
+    pub(super) edits: [&'a [HeaderEdits]; 2],
 }
 
 /// Whether a trace that begins here is recorded: the sampled flag of W3C Trace Context.
@@ -81,7 +85,21 @@ pub(super) fn client_address(fields: &Fields, peer: IpAddr, trusted_hops: usize)
     let Some(skipped) = trusted_hops.checked_sub(1) else { return peer };
     let items: Vec<_> = fields.get_all("x-forwarded-for").flat_map(lines::tokens).collect();
     let item = items.iter().rev().nth(skipped).and_then(|item| std::str::from_utf8(item).ok());
-    item.and_then(|item| item.parse().ok()).unwrap_or(peer)
+    item.and_then(|item| item.parse().ok()).map_or(peer, |address: IpAddr| address.to_canonical())
+}
+
+/// The scheme that a client uses: of the connection, or what trusted proxies say. Most of them replace what the one
+/// before said, so that there may be fewer items than proxies.
+pub(super) fn client_scheme(fields: &Fields, own: &'static str, trusted_hops: usize) -> &'static str {
+    if trusted_hops == 0 {
+        return own;
+    }
+    let items = fields.get_all("x-forwarded-proto").rev().flat_map(|line| lines::tokens(line).rev());
+    match items.take(trusted_hops).last() {
+        Some(item) if item.eq_ignore_ascii_case(b"https") => "https",
+        Some(item) if item.eq_ignore_ascii_case(b"http") => "http",
+        _ => own,
+    }
 }
 
 /// Counts `Max-Forwards` down (RFC 9110 §7.6.2). At zero the request ends here, with an answer of our own.
@@ -152,11 +170,30 @@ pub(super) fn to_h2(request: &Request, hop: &Hop<'_>) -> Option<hyper::Request<(
     Some(sent)
 }
 
+/// What the names of all headers begin with that proxies made up to tell of the client.
+const FORWARDED: &[u8] = b"x-forwarded-";
+
 /// Usual heads are shorter.
 const HEAD_USUAL: usize = 1_000;
 
 /// Calls `put` with every header that the backend gets, but those of the framing.
 fn visit(request: &Request, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8])) {
+    if hop.edits.iter().all(|edits| edits.is_empty()) {
+        return pass(request, hop, put);
+    }
+    // Edited last, so that neither the client nor the router undoes what the operator says.
+    let mut fields = Fields::with_room();
+    pass(request, hop, |name, value| {
+        if let Ok(name) = std::str::from_utf8(name) {
+            fields.append(name, value);
+        }
+    });
+    hop.edits.into_iter().flatten().for_each(|edits| routes::edit(edits, &mut fields));
+    fields.iter().for_each(|(name, value)| put(name, value));
+}
+
+/// Calls `put` with what is passed on, and with what the router adds.
+fn pass(request: &Request, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8])) {
     put(b"host", hop.host);
     let named = Named::by_connection(&request.fields);
     let is_trusted = hop.trusted_hops > 0;
@@ -175,16 +212,17 @@ fn visit(request: &Request, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8])) {
                 continue;
             }
             // Whoever is not a trusted proxy could claim to be anybody.
-            b"x-forwarded-for" | b"x-forwarded-proto" | b"x-forwarded-host" | b"x-forwarded-port"
-            | b"x-real-ip" | b"forwarded" => continue,
+            b"x-real-ip" | b"forwarded" => continue,
+            [b'x', ..] if !is_trusted && name.starts_with(FORWARDED) => continue,
             b"te" if !names_trailers(value) => continue,
             b"te" => {
                 put(b"te", b"trailers");
                 continue;
             }
-            b"via" if !said.has_via => {
-                said.has_via = true;
-                put(b"via", &[value, b", ", via(request.version)].concat());
+            _ if named.contains(name) => continue,
+            // In one line, at whose end the router stands.
+            b"via" => {
+                join(&mut said.via, value, b", ");
                 continue;
             }
             b"x-request-id" => said.has_id = true,
@@ -195,7 +233,7 @@ fn visit(request: &Request, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8])) {
                 continue;
             }
             [b'x', ..] if is_disguised(name) => continue,
-            _ if is_hop_by_hop(name) || named.contains(name) => continue,
+            _ if is_hop_by_hop(name) => continue,
             _ => {}
         }
         put(name, value);
@@ -208,11 +246,11 @@ fn visit(request: &Request, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8])) {
 struct Said {
     forwarded_for: Vec<u8>,
     forwarded: Vec<u8>,
+    via: Vec<u8>,
     cookies: Vec<u8>,
     has_proto: bool,
     has_host: bool,
     has_id: bool,
-    has_via: bool,
     has_trace: bool,
 }
 
@@ -234,8 +272,11 @@ impl Said {
         if !self.has_host {
             put(b"x-forwarded-host", hop.forwarded_host);
         }
-        if !self.has_via {
+        if self.via.is_empty() {
             put(b"via", via);
+        } else {
+            join(&mut self.via, via, b", ");
+            put(b"via", &self.via);
         }
         if !self.cookies.is_empty() {
             put(b"cookie", &self.cookies);
@@ -300,7 +341,7 @@ fn names_trailers(value: &[u8]) -> bool {
 fn is_disguised(name: &[u8]) -> bool {
     name.contains(&b'_') && {
         let plain: Vec<_> = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect();
-        plain.starts_with(b"x-forwarded-") || plain == b"x-real-ip"
+        plain.starts_with(FORWARDED) || plain == b"x-real-ip"
     }
 }
 
@@ -418,6 +459,7 @@ mod tests {
             id: 0xAB,
             trace: None,
             trusted_hops,
+            edits: [&[], &[]],
         }
     }
 
@@ -472,6 +514,53 @@ mod tests {
                         x-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: a\r\n\
                         via: 1.1 huidu\r\nx-request-id: 000000000000000000000000000000ab\r\n\r\n";
         assert_eq!(encoded(request, 0), expected);
+    }
+
+    #[test]
+    fn what_connection_names_ends_here_but_for_what_proxies_need() {
+        let request = || {
+            Builder::get("/")
+                .header("host", "a")
+                .header(
+                    "connection",
+                    "x-request-id, traceparent, via, cookie, host, te, x-forwarded-for, forwarded",
+                )
+                .header("x-request-id", "given")
+                .header("traceparent", "00-1-2-01")
+                .header("via", "1.0 first")
+                .header("cookie", "a=1")
+                .header("te", "trailers")
+                .header("x-forwarded-for", "198.51.100.7")
+        };
+        let expected = "GET / HTTP/1.1\r\nhost: a\r\nte: trailers\r\nx-forwarded-for: 192.0.2.1\r\n\
+                        x-forwarded-proto: http\r\nx-forwarded-host: a\r\nvia: 1.1 huidu\r\n\
+                        x-request-id: 000000000000000000000000000000ab\r\n\r\n";
+        assert_eq!(encoded(request(), 0), expected);
+        let trusted = encoded(request(), 1);
+        assert!(trusted.contains("\r\nx-forwarded-for: 198.51.100.7, 192.0.2.1\r\n"), "{trusted}");
+    }
+
+    #[test]
+    fn the_router_is_the_last_that_via_names() {
+        let request = Builder::get("/").header("via", "1.0 a").header("via", "1.1 b, 2.0 c");
+        let text = encoded(request, 0);
+        assert!(text.contains("\r\nvia: 1.0 a, 1.1 b, 2.0 c, 1.1 huidu\r\n"), "{text}");
+        assert_eq!(text.matches("via").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn whatever_only_proxies_say_is_dropped_where_none_is_trusted() {
+        let request = || {
+            let names = ["port", "prefix", "server", "ssl", "scheme", "path", "client-cert"];
+            names.iter().fold(Builder::get("/"), |request, name| {
+                let disguised = format!("x_forwarded_{}", name.replace('-', "_"));
+                request.header(format!("x-forwarded-{name}"), "claim").header(disguised, "disguised")
+            })
+        };
+        let untrusted = encoded(request(), 0);
+        assert!(!untrusted.contains("claim") && !untrusted.contains("disguised"), "{untrusted}");
+        let trusted = encoded(request(), 1);
+        assert!(trusted.matches("claim").count() == 7 && !trusted.contains("disguised"), "{trusted}");
     }
 
     fn behind_a_proxy() -> request::Builder {

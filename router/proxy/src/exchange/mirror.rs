@@ -39,7 +39,7 @@ pub(super) fn send(worker: &Worker, request: &Request, (asker, filters, is_empty
         };
         if let Some(target) = target.filter(|_| is_wanted && COPIES.get() < COPIES_MAX) {
             // A mirror speaks HTTP and nothing else.
-            let hop = forward::Hop { upgrade: None, ..asker.hop(request) };
+            let hop = forward::Hop { upgrade: None, edits: [&filters.request, &[]], ..asker.hop(request) };
             let mut head = Vec::new();
             forward::encode(request, &hop, Framing::None, &mut head);
             tokio::task::spawn_local(copy(target.0, head, request.method.clone()));

@@ -1,11 +1,11 @@
 use super::{
     answer,
-    asker::Asker,
+    asker::{self, Asker},
     attempt::Answered,
     body::{Body, Passing},
     choose::{self, Chosen, Own},
     failure::Failure,
-    forward::{self, Framing},
+    forward::{self, Framing, Hop},
     grpc, mirror,
     record::{Attempt, Record},
 };
@@ -14,7 +14,7 @@ use crate::{
     lifecycle::Phase,
     lines,
     message::{Fields, Request, Response},
-    routes::{self, Pending},
+    routes::{self, Pending, Target},
     timers::Timer,
     upstream::{Answering, RequestBody, h1::Pace},
     worker::Worker,
@@ -22,7 +22,7 @@ use crate::{
 use bytes::Bytes;
 use hyper::{StatusCode, Version, body, header::HeaderValue};
 use split::Track;
-use std::{convert::Infallible, rc::Rc, time::Instant};
+use std::{convert::Infallible, rc::Rc, slice, time::Instant};
 
 /// One request: what is sent, where it was sent already, and how long it may take.
 pub(super) struct Exchange {
@@ -125,8 +125,8 @@ fn begin(client: &Rc<Client>, mut request: Request, body: Option<Incoming>) -> B
     };
     let (filters, matcher) = (&chosen.route.filters, &chosen.route.matcher);
     if !filters.is_empty() {
-        let prefix = matcher.prefix_of(request.path()).to_owned();
-        asker.rewritten_host = filters.edit_request(&mut request, &prefix);
+        let prefix = matcher.prefix_of(&Target::of(&request, asker::host(&request))).to_owned();
+        asker.rewritten_host = filters.rewrite(&mut request, &prefix);
         mirror::send(&client.worker, &request, (&asker, filters, body.is_none()));
     }
     let set_cookie = chosen.set_cookie.clone();
@@ -156,6 +156,8 @@ impl Exchange {
     ) -> Box<Self> {
         let is_empty = body.is_none();
         let expects = !is_empty && request.version == Version::HTTP_11 && request.fields.contains("expect");
+        // A backend that does not know that it is asked would be waited for in vain.
+        let expects = expects && !record.route().filters.removes("expect");
         let worker = Rc::clone(&client.worker);
         let upload = |body| {
             let upload = Upload::new(body, busy.line.received());
@@ -205,28 +207,19 @@ impl Exchange {
 
     /// Writes the head as the backend that is asked is to get it.
     pub(super) fn put_head(&self, out: &mut Vec<u8>) {
-        let edits = self.record.backend().map(|backend| &backend.filters.request_header_modifier);
-        match edits.filter(|edits| !edits.is_empty()) {
-            Some(edits) => {
-                let mut request = self.request.clone();
-                routes::edit(edits, &mut request.fields);
-                forward::encode(&request, &self.asker.hop(&request), self.framing, out);
-            }
-            None => forward::encode(&self.request, &self.asker.hop(&self.request), self.framing, out),
-        }
+        forward::encode(&self.request, &self.hop(), self.framing, out);
     }
 
     /// The head as the backend that is asked is to get it, where that speaks HTTP/2.
     pub(super) fn h2_request(&self) -> Option<hyper::Request<()>> {
-        let edits = self.record.backend().map(|backend| &backend.filters.request_header_modifier);
-        match edits.filter(|edits| !edits.is_empty()) {
-            Some(edits) => {
-                let mut request = self.request.clone();
-                routes::edit(edits, &mut request.fields);
-                forward::to_h2(&request, &self.asker.hop(&request))
-            }
-            None => forward::to_h2(&self.request, &self.asker.hop(&self.request)),
-        }
+        forward::to_h2(&self.request, &self.hop())
+    }
+
+    fn hop(&self) -> Hop<'_> {
+        let of_backend = self.record.backend().map(|backend| &backend.filters.request_header_modifier);
+        let of_backend = of_backend.filter(|edits| !edits.is_empty()).map_or(&[][..], slice::from_ref);
+        let edits = [self.record.route().filters.request.as_slice(), of_backend];
+        Hop { edits, ..self.asker.hop(&self.request) }
     }
 
     /// Attempt after attempt until there is an answer.

@@ -72,15 +72,21 @@ impl Filters {
         Some((status, fields))
     }
 
-    /// Changes the request before it is sent; the new host where there is one.
+    /// Changes the path before the request is sent; the new host where there is one.
     #[must_use]
-    pub fn edit_request(&self, request: &mut Request, prefix: &str) -> Option<String> {
-        self.request.iter().for_each(|edits| edit(edits, &mut request.fields));
+    pub fn rewrite(&self, request: &mut Request, prefix: &str) -> Option<String> {
         let rewrite = self.rewrite.as_ref()?;
-        if let Some(path) = &rewrite.path {
+        // A question about the server as a whole has no path.
+        if let Some(path) = rewrite.path.as_ref().filter(|_| request.path() != "*") {
             request.set_path(&edited_path(path, request.path(), prefix));
         }
         Some(rewrite.hostname.as_ref()?.as_str().to_owned())
+    }
+
+    /// Whether backends do not get this header, which is in lower case.
+    #[must_use]
+    pub fn removes(&self, name: &str) -> bool {
+        self.request.iter().flat_map(|edits| &edits.remove).any(|removed| removed.get() == name)
     }
 
     /// Changes the answer before it is passed on; `origin` is that of the request.
@@ -135,8 +141,10 @@ fn location(
     // Another scheme has another port, so the one that the client used means nothing there.
     let port = redirect.port.map(u16::from).or(if new_scheme.is_some() { None } else { port });
     let scheme = new_scheme.unwrap_or(scheme);
-    let path = redirect.path.as_ref().map(|edit| edited_path(edit, request.path(), prefix));
-    let path = path.as_deref().unwrap_or(request.path());
+    // What asks about the server as a whole has no path, and a place needs one.
+    let asked = if request.path() == "*" { "/" } else { request.path() };
+    let path = redirect.path.as_ref().map(|edit| edited_path(edit, asked, prefix));
+    let path = path.as_deref().unwrap_or(asked);
     let port = match (scheme, port) {
         (_, None) | ("http", Some(80)) | ("https", Some(443)) => String::new(),
         (_, Some(port)) => format!(":{port}"),
@@ -233,14 +241,15 @@ mod tests {
     }
 
     #[test]
-    fn a_rewrite_and_header_changes_reach_the_backend() {
+    fn a_rewrite_changes_host_and_path_and_edits_change_headers() {
         let filters = filters(
             "[{requestHeaderModifier: {set: [{name: x-old, value: '2'}], add: [{name: X-Old, value: '3'}], \
              remove: [origin]}}, {urlRewrite: {hostname: in.example, path: {replacePrefixMatch: /new}}}]",
         );
         let mut request = asked("/old/a?b");
-        assert_eq!(filters.edit_request(&mut request, "/old").unwrap(), "in.example");
+        assert_eq!(filters.rewrite(&mut request, "/old").unwrap(), "in.example");
         assert_eq!(request.target(), "/new/a?b");
+        edit(&filters.request[0], &mut request.fields);
         let values: Vec<_> = request.fields.get_all("x-old").collect();
         assert!(values == [b"2", b"3"] && !request.fields.contains("origin"), "{:?}", request.fields);
     }

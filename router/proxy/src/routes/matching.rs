@@ -41,10 +41,15 @@ pub(super) type Specificity = (usize, u8, usize, bool, usize, usize);
 // === impl Target ===
 
 impl<'a> Target<'a> {
-    /// What `request` is matched by; `host` is without a port.
+    /// What `request` is matched by; a port of `host` does not count.
     #[must_use]
     pub fn of(request: &'a Request, host: &'a str) -> Self {
         let Request { method, fields, .. } = request;
+        let host = match host.rsplit_once(':') {
+            // The colons of an IPv6 address are inside of brackets.
+            Some((name, port)) if !port.ends_with(']') => name,
+            _ => host,
+        };
         Self { host, path: request.path(), query: request.query(), method, fields }
     }
 }
@@ -104,13 +109,12 @@ impl Matcher {
         [host, path].into_iter().chain(method).chain(headers).chain(query).collect::<Vec<_>>().join(", ")
     }
 
-    /// The prefix of `path` that a match by prefix took, for filters that replace it.
+    /// The prefix of the path that a match by prefix took, for filters that replace it.
     #[must_use]
-    pub fn prefix_of<'a>(&self, path: &'a str) -> &'a str {
-        let prefixes = self.matches.iter().filter_map(|spec| match &spec.path {
-            PathMatch::PathPrefix(prefix) if below(path, prefix.trimmed()) => {
-                path.get(..prefix.trimmed().len())
-            }
+    pub fn prefix_of<'a>(&self, target: &Target<'a>) -> &'a str {
+        let fitting = self.matches.iter().filter(|spec| fit(spec, target).is_some());
+        let prefixes = fitting.filter_map(|spec| match &spec.path {
+            PathMatch::PathPrefix(prefix) => target.path.get(..prefix.trimmed().len()),
             _ => None,
         });
         prefixes.max_by_key(|prefix| prefix.len()).unwrap_or_default()
@@ -193,7 +197,11 @@ mod tests {
             assert!(fit(&blog, "GET", path).is_none(), "{path}");
         }
         assert!(fit(&matcher("pathPrefix: /"), "GET", "/x").is_some());
-        assert_eq!((blog.prefix_of("/blog/1"), blog.prefix_of("/other")), ("/blog", ""));
+        for (path, prefix) in [("/blog/1", "/blog"), ("/other", "")] {
+            let target =
+                Target { host: "", path, query: None, method: &Method::GET, fields: &Fields::default() };
+            assert_eq!(blog.prefix_of(&target), prefix);
+        }
     }
 
     #[test]

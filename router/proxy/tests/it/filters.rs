@@ -1,4 +1,6 @@
-use crate::support::{Behaviour, Client, GET, Origin, eventually, get, once, router, routes};
+use crate::support::{
+    Behaviour, Client, GET, Origin, POST, eventually, get, once, router, router_with, routes,
+};
 use std::time::Duration;
 
 fn route(origin: &Origin, fields: &str) -> String {
@@ -47,13 +49,183 @@ async fn requests_and_answers_are_edited_by_route_and_by_backend() {
     assert!(at_canary.contains("\r\nx-canary: yes\r\n") && !at_stable.contains("x-canary"));
 }
 
+/// The head that a backend gets for this one, where the route sets `headers` (as in YAML) and a backend another one.
+async fn edited(edits: &str, head: &str) -> String {
+    let stable = Origin::good("stable").await;
+    let fields = format!("filters: [{{requestHeaderModifier: {edits}}}]");
+    let own = "filters: {requestHeaderModifier: {set: [{name: x-backend, value: own}]}}, endpoints";
+    let router = router(&format!("routes: [{}]", route(&stable, &fields).replace("endpoints", own))).await;
+    assert_eq!(once(router.address, head).await.text(), "stable");
+    stable.last_head()
+}
+
 #[tokio::test]
-async fn a_redirect_and_a_preflight_are_answered_without_a_backend() {
+async fn a_client_that_names_a_header_in_connection_does_not_take_away_what_the_operator_set() {
+    let edits = "{set: [{name: x-tenant, value: a}]}";
+    let head =
+        edited(edits, "GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Tenant, x-backend\r\nX-Tenant: b\r\n\r\n");
+    let head = head.await;
+    assert!(head.contains("\r\nx-tenant: a\r\n") && head.contains("\r\nx-backend: own\r\n"), "{head}");
+    assert_eq!(head.matches("x-tenant").count(), 1, "{head}");
+}
+
+#[tokio::test]
+async fn what_an_operator_sets_wins_over_what_the_router_says() {
+    let edits = "{set: [{name: x-forwarded-proto, value: https}, {name: X-Real-IP, value: 192.0.2.9}, \
+                 {name: x-forwarded-for, value: 192.0.2.9}], add: [{name: via, value: 1.1 inside}], \
+                 remove: [x-request-id]}";
+    let head = edited(edits, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: ftp\r\n\r\n").await;
+    for line in [
+        "x-forwarded-proto: https",
+        "x-real-ip: 192.0.2.9",
+        "x-forwarded-for: 192.0.2.9",
+        "via: 1.1 huidu",
+        "via: 1.1 inside",
+    ] {
+        assert!(head.contains(&format!("\r\n{line}\r\n")), "{line} is not in {head}");
+    }
+    for name in ["x-forwarded-proto", "x-forwarded-for"] {
+        assert_eq!(head.matches(&format!("\r\n{name}: ")).count(), 1, "{head}");
+    }
+    assert!(!head.contains("x-request-id"), "{head}");
+}
+
+#[tokio::test]
+async fn a_client_is_asked_for_its_body_where_the_backend_is_not_told_that_it_waits() {
+    let stable = Origin::good("stable").await;
+    let fields = "filters: [{requestHeaderModifier: {remove: [expect]}}]";
+    let router = router(&format!("routes: [{}]", route(&stable, fields))).await;
+    let mut client = Client::connect(router.address).await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n").await;
+    assert_eq!(client.answer().await.unwrap().status, 100);
+    client.send("hi").await;
+    assert_eq!(client.answer().await.unwrap().text(), "stable");
+    assert!(!stable.last_head().contains("expect"), "{}", stable.last_head());
+}
+
+#[tokio::test]
+async fn the_prefix_that_is_replaced_is_that_of_a_match_that_holds() {
+    let stable = Origin::good("stable").await;
+    let fields = "matches: [{path: {type: PathPrefix, value: /a/b}, method: POST}, \
+                  {path: {type: PathPrefix, value: /a}}], \
+                  filters: [{urlRewrite: {path: {replacePrefixMatch: /new}}}]";
+    let router = router(&format!("routes: [{}]", route(&stable, fields))).await;
+    assert_eq!(get(router.address, "/a/b/c").await.status, 200);
+    assert!(stable.last_head().starts_with("GET /new/b/c "), "{}", stable.last_head());
+    once(router.address, "POST /a/b/c HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(stable.last_head().starts_with("POST /new/c "), "{}", stable.last_head());
+}
+
+#[tokio::test]
+async fn a_redirect_is_answered_without_a_backend() {
     let yaml =
         "routes: [{name: r, filters: [{requestRedirect: {scheme: https, statusCode: 301}}], backends: []}]";
     let router = router(yaml).await;
     let answer = get(router.address, "/a?b").await;
     assert_eq!((answer.status, answer.headers["location"].as_str()), (301, "https://blog/a?b"));
+    let answer = once(router.address, "OPTIONS * HTTP/1.1\r\nHost: blog\r\n\r\n").await;
+    assert_eq!((answer.status, answer.headers["location"].as_str()), (301, "https://blog/"));
+}
+
+#[tokio::test]
+async fn a_question_about_the_whole_server_has_no_path_to_rewrite() {
+    let stable = Origin::good("stable").await;
+    for path in ["{replacePrefixMatch: /new}", "{replaceFullPath: /new}"] {
+        let fields = format!("filters: [{{urlRewrite: {{path: {path}}}}}]");
+        let router = router(&format!("routes: [{}]", route(&stable, &fields))).await;
+        assert_eq!(once(router.address, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").await.status, 200);
+        assert!(stable.last_head().starts_with("OPTIONS * "), "{}", stable.last_head());
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_repeats_the_scheme_that_a_trusted_proxy_tells() {
+    let yaml =
+        "routes: [{name: r, filters: [{requestRedirect: {path: {replaceFullPath: /new}}}], backends: []}]";
+    for (hops, expected) in [("0", "http://blog/new"), ("1", "https://blog/new"), ("2", "http://blog/new")] {
+        let router = router_with(yaml, &[&format!("--trusted-hops={hops}")]).await;
+        let request = "GET / HTTP/1.1\r\nHost: blog\r\nX-Forwarded-Proto: http, https\r\n\r\n";
+        assert_eq!(once(router.address, request).await.headers["location"], expected, "{hops} hops");
+    }
+}
+
+#[tokio::test]
+async fn a_sticky_cookie_is_for_https_only_where_a_trusted_proxy_tells_of_it() {
+    let stable = Origin::good("stable").await;
+    let yaml = format!("routes: [{}]", route(&stable, "sticky: {cookie: track, epoch: v2}"));
+    for (hops, is_secure) in [("0", false), ("1", true)] {
+        let router = router_with(&yaml, &[&format!("--trusted-hops={hops}")]).await;
+        let request = "GET / HTTP/1.1\r\nHost: blog\r\nX-Forwarded-Proto: https\r\n\r\n";
+        let answer = once(router.address, request).await;
+        assert_eq!(answer.headers["set-cookie"].ends_with("; Secure"), is_secure, "{hops} hops");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_may_read_what_the_route_allows() {
+    let stable = Origin::good("stable").await;
+    let fields = "filters: [{cors: {allowOrigins: ['https://shop.example'], allowMethods: [PUT]}}, \
+                  {requestHeaderModifier: {remove: [origin]}}]";
+    let router = router(&format!("routes: [{}]", route(&stable, fields))).await;
+    let ask = async |origin: &str, method: &str, lines: &str| {
+        let head = format!("{method} / HTTP/1.1\r\nHost: blog\r\nOrigin: {origin}\r\n{lines}\r\n");
+        once(router.address, &head).await.headers
+    };
+    let preflight = async |origin| ask(origin, "OPTIONS", "Access-Control-Request-Method: PUT\r\n").await;
+    let allowed = preflight("https://shop.example").await;
+    assert_eq!(
+        (&*allowed["access-control-allow-origin"], &*allowed["access-control-allow-methods"]),
+        ("https://shop.example", "PUT")
+    );
+    assert!(!preflight("https://evil.example").await.contains_key("access-control-allow-origin"));
+    assert_eq!(stable.requests(), 0, "a preflight reaches no backend");
+
+    let answer = ask("https://shop.example", "GET", "").await;
+    assert_eq!(
+        (&*answer["access-control-allow-origin"], &*answer["vary"]),
+        ("https://shop.example", "origin")
+    );
+    assert!(!stable.last_head().contains("origin: "), "{}", stable.last_head());
+    let other = ask("https://evil.example", "GET", "").await;
+    assert!(!other.contains_key("access-control-allow-origin") && other["vary"] == "origin", "{other:?}");
+    assert_eq!(stable.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_wildcard_of_hosts_takes_those_below_it_with_and_without_a_port() {
+    let stable = Origin::good("stable").await;
+    let router = router(&format!("routes: [{}]", route(&stable, "hostnames: ['*.example']"))).await;
+    let status = async |host: &str| {
+        once(router.address, &format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).await.status
+    };
+    for (host, expected) in
+        [("a.example:8080", 200), ("A.b.Example", 200), ("example", 404), ("a.example.org:80", 404)]
+    {
+        assert_eq!(status(host).await, expected, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_backend_edits_its_requests_and_answers_after_the_route() {
+    let stable = Origin::good("stable").await;
+    let both =
+        "{set: [{name: x-both, value: backend}], add: [{name: x-added, value: '1'}], remove: [x-origin]}";
+    let own =
+        format!("filters: {{requestHeaderModifier: {both}, responseHeaderModifier: {both}}}, endpoints");
+    let of_route = "{set: [{name: x-both, value: route}, {name: x-route, value: '1'}]}";
+    let fields =
+        format!("filters: [{{requestHeaderModifier: {of_route}}}, {{responseHeaderModifier: {of_route}}}]");
+    let router = router(&format!("routes: [{}]", route(&stable, &fields).replace("endpoints", &own))).await;
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nX-Added: 0\r\nX-Origin: client\r\n\r\n";
+    let answer = once(router.address, request).await;
+    let told = ["x-both", "x-route", "x-added"].map(|name| answer.headers[name].as_str());
+    assert_eq!(told, ["backend", "1", "1"]);
+    assert!(!answer.headers.contains_key("x-origin"), "{answer:?}");
+    let head = stable.last_head();
+    for line in ["x-both: backend", "x-route: 1", "x-added: 0", "x-added: 1"] {
+        assert!(head.contains(&format!("\r\n{line}\r\n")), "{line} is not in {head}");
+    }
+    assert!(!head.contains("x-origin") && head.matches("x-both").count() == 1, "{head}");
 }
 
 #[tokio::test]
@@ -66,6 +238,30 @@ async fn copies_go_to_the_mirror_and_its_answer_nowhere() {
     }
     eventually("three copies", || async { mirror.requests() == 3 }).await;
     assert!(mirror.last_head().starts_with("GET /x "), "{}", mirror.last_head());
+}
+
+#[tokio::test]
+async fn a_share_of_the_requests_is_copied_and_never_one_with_a_body() {
+    let (stable, mirror) = (Origin::good("stable").await, Origin::good("mirror").await);
+    let filters = format!("filters: [{{requestMirror: {{endpoints: ['{}'], percent: 10}}}}]", mirror.address);
+    let router = router(&format!("routes: [{}]", route(&stable, &filters))).await;
+    let mut client = Client::connect(router.address).await;
+    for _ in 0..1_000 {
+        assert_eq!(client.get().await.text(), "stable");
+    }
+    // Six standard deviations.
+    eventually("copies are made", || async { mirror.requests() >= 43 }).await;
+    assert!(mirror.requests() <= 157, "{} of 1,000", mirror.requests());
+
+    let all = filters.replace(", percent: 10", "");
+    let spec = proxy::config::from_yaml("test", &format!("routes: [{}]", route(&stable, &all))).unwrap();
+    router.control.apply("test", spec).await;
+    mirror.forget();
+    client.send(POST).await;
+    assert_eq!(client.answer().await.unwrap().text(), "stable");
+    assert_eq!(client.get().await.text(), "stable");
+    eventually("the request without a body is copied", || async { mirror.requests() > 0 }).await;
+    assert!(mirror.last_head().starts_with("GET ") && mirror.requests() == 1, "{}", mirror.last_head());
 }
 
 #[tokio::test]

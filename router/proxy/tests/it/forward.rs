@@ -1,4 +1,8 @@
-use crate::support::{Behaviour, Client, Origin, once, router, router_with, routes};
+use crate::{
+    program::Program,
+    support::{Behaviour, Client, Origin, once, router, router_with, routes},
+};
+use std::net::SocketAddr;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -37,6 +41,37 @@ async fn a_backend_gets_the_request_as_the_client_wrote_it_and_who_asked() {
         assert!(head.contains(&format!("\r\n{line}\r\n")), "{line} is not in {head}");
     }
     assert!(!head.contains("x-hop") && head.contains("\r\nx-request-id: "), "{head}");
+}
+
+#[tokio::test]
+async fn a_client_of_ipv4_has_its_own_address_on_a_socket_of_ipv6() {
+    let stable = Origin::good("stable").await;
+    let yaml = routes((&[&stable], 1), (&[], 0), "");
+    let router = router_with(&yaml, &["--listen=[::]:0", "--trusted-hops=1"]).await;
+    let address = SocketAddr::from(([127, 0, 0, 1], router.address.port()));
+    once(address, "GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=192.0.2.1\r\n\r\n").await;
+    let head = stable.last_head();
+    assert!(head.contains("\r\nx-forwarded-for: 127.0.0.1\r\n"), "{head}");
+    assert!(head.contains("\r\nforwarded: for=192.0.2.1, for=127.0.0.1;"), "{head}");
+}
+
+#[tokio::test]
+async fn trusted_proxies_are_believed_about_who_asks_and_others_are_not() {
+    let stable = Origin::good("stable").await;
+    let yaml = routes((&[&stable], 1), (&[], 0), "");
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1, 192.0.2.2\r\n\r\n";
+    for (hops, forwarded, client) in [
+        ("0", "127.0.0.1", "127.0.0.1"),
+        ("1", "192.0.2.1, 192.0.2.2, 127.0.0.1", "192.0.2.2"),
+        ("2", "192.0.2.1, 192.0.2.2, 127.0.0.1", "192.0.2.1"),
+    ] {
+        let hops_flag = format!("--trusted-hops={hops}");
+        let program = Program::start(&yaml, &[&hops_flag, "--access-log=100%"]).await;
+        assert_eq!(once(program.address, request).await.status, 200);
+        let head = stable.last_head();
+        assert!(head.contains(&format!("\r\nx-forwarded-for: {forwarded}\r\n")), "{hops}: {head}");
+        assert_eq!(program.exactly(1).await[0]["client"], client, "{hops} hops");
+    }
 }
 
 /// Answers every connection's first request with the bytes that it was sent, chunk by chunk.

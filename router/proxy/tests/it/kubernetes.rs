@@ -5,6 +5,7 @@ use crate::{
     support::{Origin, eventually, get},
 };
 use axum::{Json, Router, body::Body, extract::Request, response::IntoResponse};
+use futures_util::stream;
 use serde_json::{Value, json};
 use std::{
     convert::Infallible,
@@ -14,13 +15,17 @@ use std::{
 use tokio::{
     net::TcpListener,
     runtime::{self, Runtime},
+    sync::broadcast,
 };
 
-/// Answers lists and watches of one namespace. A watch brings nothing, or that it begins at an older version.
+/// Answers lists and watches of one namespace. A watch brings the events that a test sends, or that it begins at an
+/// older version.
 struct ApiServer {
     address: SocketAddr,
     /// Its own, so that all connections can be cut at once.
     runtime: Runtime,
+    /// What watches of EndpointSlices bring.
+    events: broadcast::Sender<Value>,
 }
 
 /// A version, and the objects of one kind each: HTTPRoutes, Services, EndpointSlices.
@@ -33,7 +38,9 @@ impl ApiServer {
         let listener = TcpListener::bind(address).await.unwrap().into_std().unwrap();
         let address = listener.local_addr().unwrap();
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let objects = Arc::clone(objects);
+        let (objects, events) = (Arc::clone(objects), broadcast::Sender::new(8));
+        let watched = events.clone();
+        let silence = broadcast::Sender::new(1);
         let router = Router::new().fallback(async move |request: Request| {
             let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
             let (version, objects) = &*objects.lock().unwrap();
@@ -42,8 +49,10 @@ impl ApiServer {
                 return Json(json!({"type": "ERROR", "object": status})).into_response();
             }
             if query.contains("watch=") {
-                let silence = futures_util::stream::pending::<Result<Vec<u8>, Infallible>>();
-                return Body::from_stream(silence).into_response();
+                // Of other kinds nothing comes.
+                let events =
+                    if path.ends_with("endpointslices") { watched.subscribe() } else { silence.subscribe() };
+                return Body::from_stream(stream::unfold(events, next)).into_response();
             }
             let kinds = ["httproutes", "services", "endpointslices"];
             let kind = kinds.iter().position(|kind| path.ends_with(kind)).unwrap();
@@ -51,12 +60,26 @@ impl ApiServer {
             Json(json!({"kind": "List", "metadata": metadata, "items": objects[kind]})).into_response()
         });
         runtime.spawn(async move { axum::serve(TcpListener::from_std(listener).unwrap(), router).await });
-        Self { address, runtime }
+        Self { address, runtime, events }
+    }
+
+    /// Tells those who watch EndpointSlices that this one is there, has changed or is gone.
+    async fn tell(&self, kind: &str, slice: &Value) {
+        eventually("it is watched", || async { self.events.receiver_count() > 0 }).await;
+        self.events.send(json!({"type": kind, "object": slice})).unwrap();
     }
 
     fn stop(self) {
         self.runtime.shutdown_background();
     }
+}
+
+/// The next event, as a line.
+async fn next(
+    mut events: broadcast::Receiver<Value>,
+) -> Option<(Result<String, Infallible>, broadcast::Receiver<Value>)> {
+    let event = events.recv().await.ok()?;
+    Some((Ok(format!("{event}\n")), events))
 }
 
 /// One HTTPRoute over `stable` and `canary`, at this generation and with this weight of the canary.
@@ -140,6 +163,30 @@ async fn a_router_that_is_cut_off_keeps_its_weights_says_so_and_catches_up() {
     eventually("it is connected", connected).await;
     assert_eq!(get(program.address, "/").await.text(), "stable");
     back.stop();
+}
+
+#[tokio::test]
+async fn slices_that_change_go_and_come_are_followed_on_a_watch() {
+    let (first, second) = (Origin::good("first").await, Origin::good("second").await);
+    let objects = Objects::new(Mutex::new(cluster([&first, &first], (1, 0))));
+    let server = ApiServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), &objects).await;
+    let program = start(server.address).await;
+    let answer = async || {
+        let answer = get(program.address, "/").await;
+        (answer.status, answer.text().to_owned())
+    };
+    eventually("it serves", || async { answer().await == (200, "first".to_owned()) }).await;
+    let mut slice = objects.lock().unwrap().1[2][0].clone();
+    slice["metadata"]["resourceVersion"] = "2".into();
+    slice["ports"][0]["port"] = second.address.port().into();
+    server.tell("MODIFIED", &slice).await;
+    eventually("the endpoint moved", || async { answer().await == (200, "second".to_owned()) }).await;
+    server.tell("DELETED", &slice).await;
+    eventually("no endpoint is left", || async { answer().await.0 == 503 }).await;
+    server.tell("ADDED", &slice).await;
+    eventually("it is back", || async { answer().await == (200, "second".to_owned()) }).await;
+    assert_eq!(routes(&program).await["source"]["connected"], true);
+    server.stop();
 }
 
 #[tokio::test]

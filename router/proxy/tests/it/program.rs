@@ -23,6 +23,7 @@ pub(crate) struct Program {
     pub(crate) folder: TempDir,
     child: Child,
     lines: Lines,
+    log: Lines,
 }
 
 /// What was printed, one JSON object a line.
@@ -55,7 +56,8 @@ impl Program {
         eventually("it serves", || async { serving().is_some() }).await;
         let fields = serving().unwrap();
         let address = |name: &str| fields[name].as_str().unwrap().parse().unwrap();
-        Self { address: address("address"), admin_address: address("admin_address"), folder, child, lines }
+        let (address, admin_address) = (address("address"), address("admin_address"));
+        Self { address, admin_address, folder, child, lines, log }
     }
 
     /// Replaces the routes file.
@@ -70,6 +72,11 @@ impl Program {
         let mut lines = self.lines.lock().unwrap().clone();
         lines.sort_by_key(|line| line["time"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap());
         lines
+    }
+
+    /// The lines of its own log so far.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.log.lock().unwrap().clone()
     }
 
     /// So many lines of the access log, and no more of them for a while.

@@ -252,6 +252,20 @@ async fn a_handshake_has_a_deadline() {
 }
 
 #[tokio::test]
+async fn a_drain_does_not_wait_for_clients_that_ask_for_nothing() {
+    let files = Files::new();
+    let certificate = files.renew();
+    for protocol in ["http/1.1", "h2"] {
+        let router = files.router("", &[]).await;
+        let mut silent = connect(router.tls_address.unwrap(), &certificate, &[protocol]).await;
+        let draining = tokio::time::timeout(Duration::from_secs(10), router.drain());
+        draining.await.expect("the deadline, 25 seconds, is not needed");
+        let ended = silent.read_to_end(&mut Vec::new()).await;
+        assert!(ended.is_ok() || protocol == "h2", "the end is said: {ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_is_let_go_over_tls_too() {
     let origin = crate::support::stream_of(64 << 20).await;
     let files = Files::new();

@@ -10,7 +10,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version},
+    http::{HeaderName, HeaderValue, StatusCode, Version},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,7 @@ fn explain(route: &Route, question: &Question, (request, target): (&Request, &Ta
     let name = &route.spec.name;
     let matched = route.matcher.describe(target);
     let fits = format!("Route {name} takes it ({matched})");
-    let prefix = route.matcher.prefix_of(request.path());
+    let prefix = route.matcher.prefix_of(target);
     let with_route = |explanation| Explanation {
         route: Some(name.clone()),
         matched: Some(matched.clone()),
@@ -168,21 +168,21 @@ impl Default for Question {
 impl Question {
     fn request(&self) -> Result<Request, String> {
         let method = self.method.parse().map_err(|error| format!("method: {error}"))?;
-        let fields = Fields::from(&self.header_map()?);
-        let request = Request::new(method, self.path.as_bytes(), Version::HTTP_11, fields);
+        let request = Request::new(method, self.path.as_bytes(), Version::HTTP_11, self.fields()?);
         request.filter(|_| self.path.starts_with('/')).ok_or_else(|| {
             format!("path {:?} is not usable; begin it with '/' and encode what is no URI", self.path)
         })
     }
 
-    fn header_map(&self) -> Result<HeaderMap, String> {
-        let mut headers = HeaderMap::new();
+    fn fields(&self) -> Result<Fields, String> {
+        let mut fields = Fields::default();
         for (name, value) in &self.headers {
             let bad = |what: &str| format!("headers.{name}: the {what} can't be sent in a request");
             let value = HeaderValue::from_str(value).map_err(|_| bad("value"))?;
-            headers.append(HeaderName::try_from(name.as_str()).map_err(|_| bad("name"))?, value);
+            let name = HeaderName::try_from(name.as_str()).map_err(|_| bad("name"))?;
+            fields.append(name.as_str(), value.as_bytes());
         }
-        Ok(headers)
+        Ok(fields)
     }
 }
 

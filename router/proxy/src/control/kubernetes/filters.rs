@@ -1,5 +1,5 @@
 use super::{cluster::Cluster, objects::BackendRef};
-use crate::config::{BackendFilters, FilterSpec, HeaderEdits, RequestMirror};
+use crate::config::{AppProtocol, BackendFilters, FilterSpec, HeaderEdits, RequestMirror};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
@@ -86,7 +86,12 @@ fn mirror(
 ) -> Result<Result<RequestMirror, String>, String> {
     let RawMirror { backend_ref, percent, fraction } = parse(content.clone())?;
     let endpoints = match cluster.resolve(namespace, &backend_ref) {
-        Ok(resolved) => resolved.endpoints,
+        Ok(resolved) if resolved.app_protocol == AppProtocol::Http1 => Ok(resolved.endpoints),
+        Ok(_) => Err(format!("Service {} speaks HTTP/2, and copies are HTTP/1.1", backend_ref.name)),
+        Err(problem) => Err(problem),
+    };
+    let endpoints = match endpoints {
+        Ok(endpoints) => endpoints,
         Err(problem) => return Ok(Err(format!("no copies are made: {problem}"))),
     };
     let share = [("percent", percent), ("fraction", fraction)];

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::config::{
     AppProtocol, BackendFilters, BackendSpec, BackendWeight, Duration, EndpointSpec, FilterSpec, Hostname,
-    Origin, RequestsMax, RouteSpec, RoutesSpec, TimeoutsSpec,
+    Origin, RawTimeouts, RequestsMax, RouteSpec, RoutesSpec, TimeoutsSpec,
 };
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::{ResourceExt, core::DynamicObject};
@@ -240,20 +240,14 @@ fn answers_500(problem: String) -> Parts {
     Parts { backends: vec![backend], problems: vec![problem], ..Parts::default() }
 }
 
-/// Where only the whole is limited, one attempt may take all of it.
 fn timeouts(raw: &Timeouts) -> Result<TimeoutsSpec, String> {
     let parse = |field: &str, text: &Option<String>| {
         let parsed = text.as_ref().map(|text| text.parse::<Duration>()).transpose();
         parsed.map_err(|error| format!("timeouts.{field}: {error}"))
     };
-    let (request, backend) =
-        (parse("request", &raw.request)?, parse("backendRequest", &raw.backend_request)?);
-    let defaults = TimeoutsSpec::default();
-    Ok(TimeoutsSpec {
-        request: request.unwrap_or(defaults.request),
-        backend_request: backend.or(request).unwrap_or(defaults.backend_request),
-        ..defaults
-    })
+    let request = parse("request", &raw.request)?;
+    let backend_request = parse("backendRequest", &raw.backend_request)?;
+    Ok(RawTimeouts { request, backend_request, idle: None }.into())
 }
 
 #[cfg(test)]

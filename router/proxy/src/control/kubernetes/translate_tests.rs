@@ -316,6 +316,40 @@ fn the_app_protocol_of_a_port_says_what_its_pods_speak() {
 }
 
 #[test]
+fn a_timeout_that_is_stated_alone_is_not_cut_by_the_other_in_routes_and_files_alike() {
+    for (timeouts, expected) in [
+        ("request: 90s", (90, 90)),
+        ("request: 5s", (5, 5)),
+        ("backendRequest: 90s", (90, 90)),
+        ("backendRequest: 5s", (60, 5)),
+        ("request: 10s, backendRequest: 90s", (10, 90)),
+        ("", (60, 30)),
+    ] {
+        let of_route = routes(&format!("rules: [{{{TO_STABLE}, timeouts: {{{timeouts}}}}}]"));
+        let file = format!("routes: [{{name: r, backends: [{{name: b}}], timeouts: {{{timeouts}}}}}]");
+        for spec in [of_route, crate::config::from_yaml("test", &file).unwrap()] {
+            let TimeoutsSpec { request, backend_request, .. } = spec.routes[0].timeouts;
+            assert_eq!((request.get().as_secs(), backend_request.get().as_secs()), expected, "{timeouts}");
+        }
+    }
+}
+
+#[test]
+fn a_mirror_that_speaks_only_http_2_is_left_out_and_told() {
+    let h2c = service("copies", "ports: [{name: http, port: 80, appProtocol: kubernetes.io/h2c}]");
+    let mirror = "{type: RequestMirror, requestMirror: {backendRef: {name: copies, port: 80}}}";
+    let rule = http_route("", &format!("rules: [{{{TO_STABLE}, filters: [{mirror}]}}]"));
+    let slices = [slice("stable", &["10.0.0.1 ready"]), slice("copies", &["10.0.0.2 ready"])];
+    let spec = of(&[rule], &[service("stable", ""), h2c], &slices);
+    assert!(spec.routes[0].filters.is_empty() && spec.routes[0].backends[0].invalid.is_none());
+    assert!(
+        spec.problems[0].contains("filters[0]: no copies are made: Service copies"),
+        "{:?}",
+        spec.problems
+    );
+}
+
+#[test]
 fn a_timeout_of_zero_is_none_and_what_is_not_stated_has_a_limit() {
     let years = |timeouts: &str| {
         let spec = routes(&format!("rules: [{{{TO_STABLE}, timeouts: {{{timeouts}}}}}]"));
@@ -326,6 +360,7 @@ fn a_timeout_of_zero_is_none_and_what_is_not_stated_has_a_limit() {
     assert_eq!(years("request: 0s"), (true, true));
     assert_eq!(years("request: 0s, backendRequest: 0s"), (true, true));
     assert_eq!(years("request: 0s, backendRequest: 5s"), (true, false));
+    assert_eq!(years("backendRequest: 0s"), (true, true));
     assert_eq!(years("backendRequest: 5s"), (false, false));
     assert_eq!(years(""), (false, false));
 }

@@ -47,7 +47,8 @@ struct Simple<'a, S> {
     /// What was read and not used.
     input: &'a mut BytesMut,
     gate: Gate,
-    is_new: bool,
+    /// It began when idle connections were closed already: its first request is on its way.
+    is_late: bool,
 }
 
 /// Serves requests until something else than a simple one comes.
@@ -56,14 +57,19 @@ pub(super) async fn serve<S: Transport>(
     stream: &mut S,
     input: &mut BytesMut,
 ) -> io::Result<Next> {
-    let mut simple = Simple { client, stream, input, gate: Gate::new(), is_new: true };
+    // A handshake of TLS takes its time; those who were ready before had theirs, like everybody else.
+    let is_late = input.is_empty() && client.worker.phase.get() >= Phase::Closing;
+    if is_late {
+        client.leave();
+    }
+    let mut simple = Simple { client, stream, input, gate: Gate::new(), is_late };
     let mut output = Output::default();
     loop {
         let request = match poll_fn(|cx| simple.poll_request(cx)).await? {
             Ok(request) => request,
             Err(next) => return Ok(next),
         };
-        simple.is_new = false;
+        simple.is_late = false;
         let begun = {
             let mut answering = pin!(exchange::handle_simple(client, request));
             let begun = poll_fn(|cx| match answering.as_mut().poll(cx) {
@@ -136,7 +142,7 @@ impl<S: Transport> Simple<'_, S> {
                     if self.input.is_empty() {
                         // An idle connection keeps no buffer, and is closed when the process ends.
                         *self.input = BytesMut::new();
-                        if !self.is_new && self.client.worker.phase.get() >= Phase::Closing {
+                        if !self.is_late && self.client.worker.phase.get() >= Phase::Closing {
                             return Poll::Ready(Ok(Err(Next::Close)));
                         }
                     }
