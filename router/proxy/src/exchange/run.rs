@@ -152,7 +152,7 @@ impl Exchange {
         (record, set_cookie): (Record, Option<HeaderValue>),
     ) -> Box<Self> {
         let is_empty = body.is_none();
-        let expects = !is_empty && request.version == Version::HTTP_11 && request.fields.contains("expect");
+        let expects = !is_empty && request.version != Version::HTTP_10 && request.fields.contains("expect");
         let worker = Rc::clone(&client.worker);
         let upload = |body| {
             let upload = Upload::new(body, busy.line.received());
