@@ -1,6 +1,20 @@
 //! What the tasks of a worker write in one turn of its loop goes out together.
 
-use std::{future::poll_fn, task::Poll};
+use std::{cell::Cell, future::poll_fn, task::Poll};
+
+thread_local! {
+    static LOOKS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The runtime of this thread has looked at its sockets, and a turn begins.
+pub(crate) fn begin() {
+    LOOKS.set(LOOKS.get().wrapping_add(1));
+}
+
+/// Differs from what it was before the sockets were looked at last.
+pub(crate) fn number() -> u64 {
+    LOOKS.get()
+}
 
 /// Lets every task that is ready go first.
 ///

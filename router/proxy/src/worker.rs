@@ -11,6 +11,7 @@ use crate::{
     metrics::Metrics,
     routes::Table,
     timers::Timers,
+    turn,
     upstream::{Pool, h2},
 };
 use arc_swap::ArcSwap;
@@ -86,6 +87,7 @@ pub fn start(index: usize, listeners: Listeners, shared: Shared) -> io::Result<t
     let runtime = || {
         runtime::Builder::new_current_thread()
             .event_interval(STEPS)
+            .on_thread_unpark(turn::begin)
             .enable_all()
             .build_local(Default::default())
     };

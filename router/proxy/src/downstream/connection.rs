@@ -3,6 +3,7 @@ use super::{
     gate::{self, Stage},
     gated::Gated,
     h2,
+    linger::drain,
     simple::{self, Next},
     transport::Transport,
 };
@@ -118,14 +119,17 @@ async fn http1<S: Transport>(client: Rc<Client>, mut stream: S, mut input: Bytes
         let mut simple = pin!(simple::serve(&client, &mut stream, &mut input));
         poll_fn(|cx| poll_until_expired(simple.as_mut(), &client, cx)).await?
     };
-    if next == Next::Close {
-        // Over TLS the end is said, so that it cannot be taken for a cut (RFC 8446 §6.1). A client that is gone or takes
-        // nothing any more is left without it.
-        let _ = time::timeout(GOODBYE_TIME_MAX, stream.shutdown()).await;
-        return Ok(());
+    if next == Next::Hyper {
+        // What is less usual is boxed, so that other connections have no room for it.
+        return Box::pin(by_hyper(client, stream, input)).await;
     }
-    // What is less usual is boxed, so that other connections have no room for it.
-    Box::pin(by_hyper(client, stream, input)).await
+    // Over TLS the end is said, so that it cannot be taken for a cut (RFC 8446 §6.1). A client that is gone or takes
+    // nothing any more is left without it.
+    let said = time::timeout(GOODBYE_TIME_MAX, stream.shutdown()).await;
+    if next == Next::Last && matches!(said, Ok(Ok(()))) {
+        Box::pin(drain(&mut stream)).await;
+    }
+    Ok(())
 }
 
 async fn by_hyper<S: Transport>(client: Rc<Client>, stream: S, input: BytesMut) -> Result<(), Ended> {
@@ -156,6 +160,7 @@ async fn by_hyper<S: Transport>(client: Rc<Client>, stream: S, input: BytesMut) 
             let (stream, early) = parts.io.into_parts();
             tunnel.run(stream, [parts.read_buf.into(), early]).await?;
         }
+        None if closing && parts.io.is_at_rest() => {}
         None => parts.io.linger().await,
     }
     Ok(())

@@ -36,11 +36,14 @@ impl<S: Transport> Gated<S> {
         Self { stream, gate: Gate::new(), input, client, read: 0, written: 0 }
     }
 
-    /// After the last answer: a client that was refused can read why.
+    /// After the last answer: the client can read it, whatever it is still sending.
     pub(super) async fn linger(mut self) {
-        if self.gate.is_refused() {
-            drain(&mut self.stream).await;
-        }
+        drain(&mut self.stream).await;
+    }
+
+    /// Whether no request has begun that was not answered.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.gate.stage() == Stage::Head && self.input.is_empty()
     }
 
     /// The socket and what was read but not handed on: after a change of protocol.

@@ -5,7 +5,7 @@ use tokio::{
 };
 
 /// What a client may still send after the last answer, and how long, so that it can read the answer before a reset.
-const BYTES_MAX: usize = 256 * 1024;
+const BYTES_MAX: usize = 1024 * 1024;
 const TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Read at once.

@@ -341,8 +341,13 @@ fn names_trailers(value: &[u8]) -> bool {
 fn is_disguised(name: &[u8]) -> bool {
     name.contains(&b'_') && {
         let plain: Vec<_> = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect();
-        plain.starts_with(FORWARDED) || plain == b"x-real-ip"
+        is_claim(&plain)
     }
+}
+
+/// What only a proxy may say about a client.
+pub(crate) fn is_claim(name: &[u8]) -> bool {
+    matches!(name, b"x-real-ip" | b"forwarded") || name.starts_with(FORWARDED)
 }
 
 const fn is_usually_with_body(method: &Method) -> bool {

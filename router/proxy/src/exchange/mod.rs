@@ -16,7 +16,7 @@ mod run;
 mod waiting;
 
 pub(crate) use body::Body;
-pub(crate) use forward::is_hop_by_hop;
+pub(crate) use forward::{is_claim, is_hop_by_hop};
 pub(crate) use line::Line;
 pub(crate) use record::Record;
 pub(crate) use run::{handle, handle_simple, handle_stream};

@@ -155,7 +155,7 @@ impl Exchange {
         (record, set_cookie): (Record, Option<HeaderValue>),
     ) -> Box<Self> {
         let is_empty = body.is_none();
-        let expects = !is_empty && request.version == Version::HTTP_11 && request.fields.contains("expect");
+        let expects = !is_empty && request.version != Version::HTTP_10 && request.fields.contains("expect");
         // A backend that does not know that it is asked would be waited for in vain.
         let expects = expects && !record.route().filters.removes("expect");
         let worker = Rc::clone(&client.worker);

@@ -1,12 +1,12 @@
 use super::Trouble;
-use crate::downstream::Upload;
+use crate::{downstream::Upload, exchange};
 use bytes::{BufMut, Bytes, BytesMut};
 use hyper::{
     HeaderMap,
     body::{Frame, SizeHint},
-    header::{self, HeaderName},
+    header::HeaderName,
 };
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// What follows the head of a request.
 pub(crate) enum RequestBody {
@@ -41,12 +41,21 @@ impl RequestBody {
         }
     }
 
-    /// The next piece without any framing.
+    /// The next piece without any framing; of trailers, those that may be passed on.
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Trouble>>> {
-        match self {
-            Self::Empty | Self::Ended => Poll::Ready(None),
-            Self::Length(upload) | Self::Chunked(upload) => upload.poll_frame(cx),
-        }
+        let frame = match self {
+            Self::Empty | Self::Ended => return Poll::Ready(None),
+            Self::Length(upload) | Self::Chunked(upload) => ready!(upload.poll_frame(cx)),
+        };
+        Poll::Ready(match frame {
+            Some(Ok(frame)) if frame.is_trailers() => {
+                let trailers = passed_on(frame.into_trailers().unwrap_or_default());
+                Some(trailers)
+                    .filter(|trailers| !trailers.is_empty())
+                    .map(|trailers| Ok(Frame::trailers(trailers)))
+            }
+            frame => frame,
+        })
     }
 
     /// Whether nothing more will come.
@@ -66,17 +75,12 @@ impl RequestBody {
 
     /// The next bytes to write, with their framing in HTTP/1.1.
     pub(super) fn poll_encoded(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Trouble>>> {
-        let (upload, is_chunked) = match self {
-            Self::Empty | Self::Ended => return Poll::Ready(None),
-            Self::Length(upload) => (upload, false),
-            Self::Chunked(upload) => (upload, true),
+        let frame = match ready!(self.poll_frame(cx)) {
+            Some(Err(trouble)) => return Poll::Ready(Some(Err(trouble))),
+            Some(Ok(frame)) => Some(frame),
+            None => None,
         };
-        let frame = match upload.poll_frame(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Some(Err(trouble))) => return Poll::Ready(Some(Err(trouble))),
-            Poll::Ready(Some(Ok(frame))) => Some(frame),
-            Poll::Ready(None) => None,
-        };
+        let is_chunked = matches!(self, Self::Chunked(_));
         let encoded = match frame.map(Frame::into_data) {
             Some(Ok(data)) if !is_chunked => data,
             Some(Ok(data)) => chunk(&data),
@@ -108,7 +112,7 @@ fn chunk(data: &Bytes) -> Bytes {
 
 fn last_chunk(trailers: Option<&HeaderMap>) -> Bytes {
     let mut encoded = BytesMut::from(&b"0\r\n"[..]);
-    for (name, value) in trailers.into_iter().flatten().filter(|(name, _)| may_trail(name)) {
+    for (name, value) in trailers.into_iter().flatten() {
         encoded.put_slice(name.as_str().as_bytes());
         encoded.put_slice(b": ");
         encoded.put_slice(value.as_bytes());
@@ -118,23 +122,39 @@ fn last_chunk(trailers: Option<&HeaderMap>) -> Bytes {
     encoded.freeze()
 }
 
-/// Fields that frame or route a message must not come after it (RFC 9110 §6.5.1).
-pub(super) fn may_trail(name: &HeaderName) -> bool {
-    let forbidden = [
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::CONTENT_ENCODING,
-        header::CONTENT_RANGE,
-        header::HOST,
-        header::AUTHORIZATION,
-        header::COOKIE,
-        header::SET_COOKIE,
-        header::TRAILER,
-        header::TE,
-        header::EXPECT,
-    ];
-    !forbidden.contains(name) && !crate::exchange::is_hop_by_hop(name.as_str().as_bytes())
+/// What of the trailers of a message goes on.
+pub(super) fn passed_on(mut trailers: HeaderMap) -> HeaderMap {
+    let kept_back: Vec<_> = trailers.keys().filter(|name| !may_trail(name)).cloned().collect();
+    for name in kept_back {
+        trailers.remove(name);
+    }
+    trailers
 }
+
+/// Fields that frame or route a message, or say who sent it, must not come after it (RFC 9110 §6.5.1): some servers add
+/// trailers to the headers, and some of those take '_' for '-'.
+pub(super) fn may_trail(name: &HeaderName) -> bool {
+    let plain = name.as_str().replace('_', "-");
+    !NEVER_TRAILING.contains(&plain.as_str())
+        && !exchange::is_claim(plain.as_bytes())
+        && !exchange::is_hop_by_hop(plain.as_bytes())
+}
+
+const NEVER_TRAILING: [&str; 13] = [
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "max-forwards",
+    "set-cookie",
+    "te",
+    "trailer",
+    "via",
+];
 
 #[cfg(test)]
 mod tests {
@@ -145,5 +165,27 @@ mod tests {
         assert!(chunk(&Bytes::new()).is_empty());
         assert_eq!(&chunk(&Bytes::from_static(b"0123456789"))[..], b"a\r\n0123456789\r\n");
         assert_eq!(&last_chunk(None)[..], b"0\r\n\r\n");
+    }
+
+    #[test]
+    fn what_a_head_is_needed_for_does_not_come_after_the_body() {
+        for name in [
+            "connection",
+            "content-length",
+            "content_length",
+            "transfer_encoding",
+            "x-forwarded-for",
+            "x_forwarded_proto",
+            "x-forwarded_prefix",
+            "x-real-ip",
+            "forwarded",
+            "via",
+            "host",
+        ] {
+            assert!(!may_trail(&name.parse().unwrap()), "{name}");
+        }
+        for name in ["grpc-status", "server-timing", "digest", "x-forward", "x_checksum"] {
+            assert!(may_trail(&name.parse().unwrap()), "{name}");
+        }
     }
 }

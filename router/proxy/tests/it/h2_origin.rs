@@ -59,6 +59,7 @@ pub(crate) struct Seen {
     pub(crate) uri: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    pub(crate) trailers: HeaderMap,
 }
 
 /// A server of HTTP/2 without TLS on loopback.
@@ -229,8 +230,10 @@ async fn answer(
         Reply::Slow(wait) => time::sleep(wait).await,
         _ => {}
     }
-    let received = incoming.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
-    let seen = Seen { uri: parts.uri.to_string(), headers: parts.headers, body: received.clone() };
+    let received = incoming.collect().await.unwrap_or_default();
+    let trailers = received.trailers().cloned().unwrap_or_default();
+    let received = received.to_bytes().to_vec();
+    let seen = Seen { uri: parts.uri.to_string(), headers: parts.headers, body: received.clone(), trailers };
     state.seen.lock().unwrap().push(seen);
     let whole = |text: &[u8]| {
         let text = Bytes::copy_from_slice(text);

@@ -54,6 +54,24 @@ async fn clients_of_both_versions_reach_a_backend_of_http_2() {
 }
 
 #[tokio::test]
+async fn trailers_reach_a_backend_of_http_2_without_those_that_are_needed_before_the_body() {
+    let (stable, _canary, router) = pair((1, 0)).await;
+    for body in ["5\r\nhello\r\n", ""] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: blog\r\nTransfer-Encoding: chunked\r\n\r\n{body}0\r\nConnection: x\r\n\
+             Transfer-Encoding: chunked\r\nContent_Length: 9\r\nX-Forwarded-For: 127.0.0.1\r\nX-Kept: 1\r\n\r\n"
+        );
+        assert_eq!(once(router.address, &request).await.text(), "stable", "{body:?}");
+        let seen = stable.last();
+        let trailers: Vec<_> = seen.trailers.iter().collect();
+        assert_eq!(trailers, [(&"x-kept".parse().unwrap(), &"1".parse().unwrap())], "{body:?}");
+    }
+    let nothing_left =
+        "POST / HTTP/1.1\r\nHost: blog\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nConnection: x\r\n\r\n";
+    assert_eq!(once(router.address, nothing_left).await.text(), "stable");
+}
+
+#[tokio::test]
 async fn requests_share_connections_up_to_what_the_backend_allows() {
     let stable = H2Origin::with_streams_max("stable", 10).await;
     stable.now(Reply::Slow(Duration::from_millis(300)));

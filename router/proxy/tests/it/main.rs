@@ -21,6 +21,8 @@ mod filters;
 #[cfg(test)]
 mod forward;
 #[cfg(test)]
+mod h2_hostile;
+#[cfg(test)]
 mod h2_hygiene;
 #[cfg(test)]
 mod h2_limits;

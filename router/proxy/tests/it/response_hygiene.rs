@@ -9,7 +9,7 @@ use crate::{
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// Name of the row, answer.
-const MALFORMED: [(&str, &str); 34] = [
+const MALFORMED: [(&str, &str); 46] = [
     ("length twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok"),
     ("same length twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"),
     ("length list", "HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok"),
@@ -17,6 +17,13 @@ const MALFORMED: [(&str, &str); 34] = [
     ("negative length", "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok"),
     ("empty length", "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nok"),
     ("endless length", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nok"),
+    ("length beyond 2^63", "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\nok"),
+    ("length beyond 2^60", "HTTP/1.1 200 OK\r\nContent-Length: 1152921504606846976\r\n\r\nok"),
+    ("coding with junk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
+    ("coding with vertical tab", "HTTP/1.1 200 OK\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
+    ("control byte in reason", "HTTP/1.1 200 O\x01K\r\nContent-Length: 2\r\n\r\nok"),
+    ("CR in reason", "HTTP/1.1 200 O\rK\r\nContent-Length: 2\r\n\r\nok"),
+    ("no space before reason", "HTTP/1.1 200OK\r\nContent-Length: 2\r\n\r\nok"),
     (
         "length and coding",
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -53,10 +60,24 @@ const MALFORMED: [(&str, &str); 34] = [
     ("a request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
     ("a change of protocol", "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"),
     ("hints and garbage", "HTTP/1.1 103 X\r\n\r\ngarbage\r\n\r\n"),
+    (
+        "hints with length",
+        "HTTP/1.1 103 X\r\nContent-Length: 38\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    ),
+    (
+        "100 with coding",
+        "HTTP/1.1 100 X\r\nTransfer-Encoding: chunked\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    ),
+    (
+        "102 with body",
+        "HTTP/1.1 102 X\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    ),
+    ("101 unasked", "HTTP/1.1 101 X\r\n\r\n"),
+    ("101 with length", "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nok"),
 ];
 
 /// Name of the row, body after a head that announces chunks.
-const BROKEN_CHUNKS: [(&str, &str); 10] = [
+const BROKEN_CHUNKS: [(&str, &str); 22] = [
     ("bare LF after size", "2\nok\r\n0\r\n\r\n"),
     ("bare LF after data", "2\r\nok\n0\r\n\r\n"),
     ("no line end after data", "2\r\nok0\r\n\r\n"),
@@ -67,6 +88,18 @@ const BROKEN_CHUNKS: [(&str, &str); 10] = [
     ("no size", "\r\nok\r\n0\r\n\r\n"),
     ("size beyond 2^64", "10000000000000002\r\nok\r\n0\r\n\r\n"),
     ("space before colon in trailer", "2\r\nok\r\n0\r\nX : y\r\n\r\n"),
+    ("bare LF at the end", "2\r\nok\r\n0\r\n\n"),
+    ("bare LF after last chunk", "2\r\nok\r\n0\n\r\n"),
+    ("bare LF in trailer", "2\r\nok\r\n0\r\nX: y\n\r\n"),
+    ("bare LF after trailers", "2\r\nok\r\n0\r\nX: y\r\n\n"),
+    ("bare CR in trailer", "2\r\nok\r\n0\r\nX: y\rZ: z\r\n\r\n"),
+    ("folded trailer", "2\r\nok\r\n0\r\nX: y\r\n z\r\n\r\n"),
+    ("bare LF in extension", "2;a\nb\r\nok\r\n0\r\n\r\n"),
+    ("CR in extension", "2;a\rb\r\nok\r\n0\r\n\r\n"),
+    ("NUL in extension", "2;\0\r\nok\r\n0\r\n\r\n"),
+    ("CR twice", "2\r\r\nok\r\n0\r\n\r\n"),
+    ("junk for the line end", "2\r\nokXX0\r\n\r\n"),
+    ("size beyond 2^60", "1000000000000000\r\nok\r\n0\r\n\r\n"),
 ];
 
 #[tokio::test]
@@ -99,6 +132,37 @@ async fn a_body_of_broken_chunks_never_looks_complete() {
 }
 
 #[tokio::test]
+async fn a_head_an_extension_and_interim_answers_have_limits() {
+    let backend = Scripted::start("").await;
+    let router = router(&backend.route()).await;
+    for (row, bytes) in [
+        (
+            "long head",
+            format!("HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 2\r\n\r\nok", "y".repeat(64 * 1024)),
+        ),
+        ("many lines", format!("HTTP/1.1 200 OK\r\n{}Content-Length: 2\r\n\r\nok", "X: y\r\n".repeat(100))),
+        ("many interim answers", format!("{}{OK}", "HTTP/1.1 103 X\r\n\r\n".repeat(10_000))),
+        (
+            "long extension",
+            format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;{}\r\nok\r\n0\r\n\r\n",
+                "x".repeat(300)
+            ),
+        ),
+    ] {
+        backend.now(bytes);
+        let mut client = Client::connect(router.address).await;
+        client.send(GET).await;
+        let answer = client.answer().await;
+        assert!(answer.as_ref().is_none_or(|answer| answer.status == 502), "{row}: {answer:?}");
+        backend.now(OK);
+        assert_eq!(Client::connect(router.address).await.get().await.text(), "ok", "{row}");
+    }
+    backend.now(format!("{}{OK}", "HTTP/1.1 103 X\r\nLink: x\r\n\r\n".repeat(10)));
+    assert_eq!(Client::connect(router.address).await.get().await.text(), "ok", "a few are no harm");
+}
+
+#[tokio::test]
 async fn what_comes_after_an_answer_is_nobodys_answer() {
     let backend = Scripted::start("").await;
     let router = router(&backend.route()).await;
@@ -120,6 +184,30 @@ async fn what_comes_after_an_answer_is_nobodys_answer() {
         for _ in 0..5 {
             assert_eq!(client.get().await.text(), "ok", "{row}");
             assert_eq!(Client::connect(router.address).await.get().await.text(), "ok", "{row}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_comes_later_and_unasked_is_nobodys_answer() {
+    let backend = Scripted::start("").await;
+    let router = router(&backend.route()).await;
+    let poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+    for (row, method, first) in [
+        ("a second answer", "GET", OK),
+        ("after chunks", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+        ("a body of 204", "GET", "HTTP/1.1 204 X\r\n\r\n"),
+        ("a body of 304", "GET", "HTTP/1.1 304 X\r\nContent-Length: 53\r\n\r\n"),
+        ("a body of HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 53\r\n\r\n"),
+    ] {
+        for _ in 0..10 {
+            backend.now(first);
+            let mut client = Client::connect(router.address).await;
+            client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+            assert!(client.answer_to(method).await.is_some(), "{row}");
+            backend.now(OK);
+            backend.blurt(poison).await;
+            assert_eq!(client.get().await.text(), "ok", "{row}");
         }
     }
 }

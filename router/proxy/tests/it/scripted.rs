@@ -10,8 +10,11 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    time,
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync, time,
 };
 
 /// Answers the head of every request with the same bytes. Bodies are read as far as they come.
@@ -21,8 +24,11 @@ pub(crate) struct Scripted {
     /// Everything that came, of all connections.
     seen: Arc<Mutex<Vec<u8>>>,
     connections: Arc<AtomicUsize>,
+    writers: Arc<Mutex<Vec<Writer>>>,
     written: Arc<AtomicUsize>,
 }
+
+type Writer = Arc<sync::Mutex<OwnedWriteHalf>>;
 
 // === impl Scripted ===
 
@@ -32,16 +38,28 @@ impl Scripted {
         let address = listener.local_addr().unwrap();
         let bytes = Arc::new(Mutex::new(bytes.as_ref().to_vec()));
         let (seen, connections) = (Arc::<Mutex<Vec<u8>>>::default(), Arc::<AtomicUsize>::default());
+        let writers = Arc::<Mutex<Vec<Writer>>>::default();
         tokio::spawn({
             let (bytes, seen, connections) = (bytes.clone(), seen.clone(), connections.clone());
+            let writers = writers.clone();
             async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     connections.fetch_add(1, SeqCst);
-                    tokio::spawn(serve(stream, bytes.clone(), seen.clone()));
+                    let (stream, writer) = accepted(stream);
+                    writers.lock().unwrap().push(writer.clone());
+                    tokio::spawn(serve(stream, writer, bytes.clone(), seen.clone()));
                 }
             }
         });
-        Self { address, bytes, seen, connections, written: Arc::default() }
+        Self { address, bytes, seen, connections, writers, written: Arc::default() }
+    }
+
+    /// Writes by every connection that is open, without being asked.
+    pub(crate) async fn blurt(&self, bytes: impl AsRef<[u8]>) {
+        let writers = self.writers.lock().unwrap().clone();
+        for writer in writers {
+            let _ = writer.lock().await.write_all(bytes.as_ref()).await;
+        }
     }
 
     /// Answers the first request of every connection with a body that has no end.
@@ -116,7 +134,18 @@ impl Scripted {
     }
 }
 
-async fn serve(mut stream: TcpStream, bytes: Arc<Mutex<Vec<u8>>>, seen: Arc<Mutex<Vec<u8>>>) {
+fn accepted(stream: TcpStream) -> (OwnedReadHalf, Writer) {
+    stream.set_nodelay(true).unwrap();
+    let (stream, writer) = stream.into_split();
+    (stream, Arc::new(sync::Mutex::new(writer)))
+}
+
+async fn serve(
+    mut stream: OwnedReadHalf,
+    writer: Writer,
+    bytes: Arc<Mutex<Vec<u8>>>,
+    seen: Arc<Mutex<Vec<u8>>>,
+) {
     let mut buffer = vec![0; 16 * 1024];
     let mut heads = Vec::new();
     while let Ok(read @ 1..) = stream.read(&mut buffer).await {
@@ -127,10 +156,12 @@ async fn serve(mut stream: TcpStream, bytes: Arc<Mutex<Vec<u8>>>, seen: Arc<Mute
             let head: Vec<_> = heads.drain(..at + 4).collect();
             if head.windows(5).any(|five| five == b"HTTP/") {
                 let answer = bytes.lock().unwrap().clone();
-                if stream.write_all(&answer).await.is_err() {
+                if writer.lock().await.write_all(&answer).await.is_err() {
                     return;
                 }
             }
         }
     }
+    // The list of writers would keep it open.
+    let _ = writer.lock().await.shutdown().await;
 }

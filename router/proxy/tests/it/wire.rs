@@ -78,6 +78,15 @@ impl Wire {
         Self { stream: BufReader::new(TcpStream::connect(address).await.unwrap()) }
     }
 
+    /// The other side of a connection, whose settings are sent; `None` when it speaks something else.
+    pub(crate) async fn accepted(stream: TcpStream) -> Option<Self> {
+        let mut wire = Self { stream: BufReader::new(stream) };
+        let mut preface = vec![0; PREFACE.len()];
+        wire.stream.read_exact(&mut preface).await.ok()?;
+        wire.send(SETTINGS, 0, 0, &[]).await;
+        (preface == PREFACE).then_some(wire)
+    }
+
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes).await
     }

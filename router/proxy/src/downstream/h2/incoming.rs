@@ -29,6 +29,7 @@ struct State {
     left: Option<u64>,
     is_over: bool,
     is_broken: bool,
+    asks: Asks,
     /// Nobody takes it any more.
     is_unwanted: bool,
     /// Bytes that were taken, and for which the client may send others.
@@ -38,11 +39,21 @@ struct State {
     stream: Waker,
 }
 
+/// Whether the client is asked for the body before it sends it (RFC 9110 §10.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    Never,
+    /// It waits for that.
+    WhenRead,
+    /// The body is wanted; the client does not know yet.
+    Now,
+}
+
 /// What a backend takes at once: as much as a frame carries at most.
 const PIECE_MAX: usize = 16 * 1024;
 
 /// Both ends of a body whose length is `left`, where it is stated.
-pub(super) fn channel(left: Option<u64>, stream: Waker) -> (Inlet, Incoming) {
+pub(super) fn channel((left, asks): (Option<u64>, Asks), stream: Waker) -> (Inlet, Incoming) {
     let state = Rc::new(RefCell::new(State {
         data: VecDeque::new(),
         length: 0,
@@ -50,6 +61,7 @@ pub(super) fn channel(left: Option<u64>, stream: Waker) -> (Inlet, Incoming) {
         left,
         is_over: false,
         is_broken: false,
+        asks,
         is_unwanted: false,
         taken: 0,
         reader: None,
@@ -78,6 +90,10 @@ impl Incoming {
         }
         if state.is_broken {
             return Poll::Ready(Some(Err(Trouble::Request)));
+        }
+        if state.asks == Asks::WhenRead {
+            state.asks = Asks::Now;
+            state.stream.wake_by_ref();
         }
         if !state.reader.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             state.reader = Some(cx.waker().clone());
@@ -149,6 +165,16 @@ impl Inlet {
         self.0.borrow_mut().taken += padding;
     }
 
+    /// Whether the client is to be asked for the body now; it is so only once.
+    pub(super) fn take_asks(&self) -> bool {
+        let mut state = self.0.borrow_mut();
+        let is_now = state.asks == Asks::Now && state.data.is_empty() && !state.is_over;
+        if state.asks == Asks::Now {
+            state.asks = Asks::Never;
+        }
+        is_now
+    }
+
     /// How many bytes were taken since this was asked last.
     pub(super) fn take_taken(&self) -> usize {
         std::mem::take(&mut self.0.borrow_mut().taken)
@@ -202,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_body_comes_through_and_frees_the_window_as_it_is_taken() {
-        let (inlet, incoming) = channel(Some(5), Waker::noop().clone());
+        let (inlet, incoming) = channel((Some(5), Asks::Never), Waker::noop().clone());
         assert!(next(&incoming).is_pending());
         inlet.put(b"he").unwrap();
         inlet.put(b"llo").unwrap();
@@ -217,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_body_of_another_length_than_stated_never_ends() {
-        let (inlet, incoming) = channel(Some(5), Waker::noop().clone());
+        let (inlet, incoming) = channel((Some(5), Asks::Never), Waker::noop().clone());
         inlet.put(b"hell").unwrap();
         assert_eq!(inlet.end(None), Err(Reason::ProtocolError));
         assert_eq!(inlet.put(b"oo"), Err(Reason::ProtocolError));
@@ -226,8 +252,19 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_waits_is_asked_once_and_only_when_the_body_is_wanted() {
+        let (inlet, incoming) = channel((None, Asks::WhenRead), Waker::noop().clone());
+        assert!(!inlet.take_asks());
+        assert!(next(&incoming).is_pending() && inlet.take_asks());
+        assert!(next(&incoming).is_pending() && !inlet.take_asks());
+        let (inlet, incoming) = channel((None, Asks::WhenRead), Waker::noop().clone());
+        inlet.put(b"hello").unwrap();
+        assert!(next(&incoming).is_ready() && !inlet.take_asks(), "it did not wait");
+    }
+
+    #[test]
     fn what_nobody_wants_frees_the_window_at_once() {
-        let (inlet, incoming) = channel(None, Waker::noop().clone());
+        let (inlet, incoming) = channel((None, Asks::Never), Waker::noop().clone());
         inlet.put(b"he").unwrap();
         drop(incoming);
         inlet.put(b"llo").unwrap();

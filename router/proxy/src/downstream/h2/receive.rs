@@ -8,7 +8,7 @@ use super::{
         SETTINGS, WINDOW_UPDATE, number,
     },
     hpack,
-    incoming::channel,
+    incoming::{Asks, channel},
     request::{self, Unfit},
     stream::Stream,
     window::{self, Window},
@@ -161,7 +161,8 @@ impl<S> Connection<S> {
     fn open(&mut self, id: u32, request: Request, body: Option<Option<u64>>) {
         let place = self.streams.open.vacant_key();
         let waker = self.streams.ready.waker(place);
-        let (inlet, incoming) = body.map(|length| channel(length, waker)).unzip();
+        let asks = || if request.fields.contains("expect") { Asks::WhenRead } else { Asks::Never };
+        let (inlet, incoming) = body.map(|length| channel((length, asks()), waker)).unzip();
         let method = request.method.clone();
         let answering = Box::pin(exchange::handle_stream(Rc::clone(&self.client), request, incoming));
         let room = Window::new(super::STREAM_WINDOW);

@@ -101,6 +101,11 @@ impl Stream {
         !self.piece.is_empty()
     }
 
+    /// The head of the answer is out.
+    pub(super) const fn has_begun(&self) -> bool {
+        matches!(self.state, State::Sending(_))
+    }
+
     /// Does whatever can be done now.
     pub(super) fn advance(&mut self, way: &mut Way<'_>, cx: &mut Context<'_>) -> Turn {
         if self.timer.as_ref().is_some_and(|timer| timer.poll_passed(cx).is_ready()) {

@@ -1,10 +1,12 @@
 use super::{
     connection::Connection,
     frame::{Reason, WINDOW_UPDATE},
+    hpack,
     incoming::Inlet,
     ready::Ready,
     stream::{Stream, Turn, Way},
 };
+use hyper::StatusCode;
 use slab::Slab;
 use std::{collections::VecDeque, task::Context};
 
@@ -83,7 +85,7 @@ impl<S> Connection<S> {
         let turn = stream.advance(&mut way, &mut Context::from_waker(&waker));
         let id = stream.id;
         match turn {
-            Turn::Waits => {}
+            Turn::Waits => self.ask(place),
             Turn::Pauses => self.streams.ready.mark(place),
             Turn::Ends => {
                 let is_whole = stream.inlet.as_ref().is_none_or(Inlet::is_over);
@@ -101,6 +103,15 @@ impl<S> Connection<S> {
             }
         }
         turn == Turn::Pauses
+    }
+
+    /// Asks a client for the body that it holds back.
+    fn ask(&mut self, place: usize) {
+        let Some(stream) = self.streams.open.get_mut(place) else { return };
+        if stream.inlet.as_ref().is_some_and(Inlet::take_asks) && !stream.has_begun() {
+            let put = |out: &mut Vec<u8>| hpack::put_status(out, StatusCode::CONTINUE);
+            self.output.put_block((stream.id, false), self.peer.frame_max, put);
+        }
     }
 
     /// The client may send as much as was taken.

@@ -36,6 +36,8 @@ use std::{
 pub(super) enum Next {
     /// It has ended.
     Close,
+    /// The answer that was sent is the last one.
+    Last,
     /// What is unread is not for here.
     Hyper,
 }
@@ -90,7 +92,7 @@ pub(super) async fn serve<S: Transport>(
                 Sent::Some => {}
                 Sent::All => break,
                 // Either the answer broke off, or it said that it was the last one.
-                Sent::Last => return Ok(Next::Close),
+                Sent::Last => return Ok(Next::Last),
             }
             let direct = if sending.is_direct() { Direct::to(simple.stream, client) } else { None };
             let waited = match direct {

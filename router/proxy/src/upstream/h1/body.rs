@@ -1,5 +1,8 @@
 use super::{ResponseHead, input::Input};
-use crate::upstream::{Trouble, body::may_trail};
+use crate::{
+    lines,
+    upstream::{Trouble, body::may_trail},
+};
 use bytes::Bytes;
 use hyper::{
     HeaderMap, Method, StatusCode,
@@ -135,33 +138,34 @@ fn line(input: &[u8], max: usize) -> Result<Option<usize>, Trouble> {
 }
 
 fn size(line: &[u8]) -> Result<u64, Trouble> {
-    let digits = line.split(|&byte| byte == b';').next().unwrap_or_default();
+    let end = memchr::memchr(b';', line).unwrap_or(line.len());
+    let (digits, extension) = line.split_at(end);
     let is_hex = (1..=15).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit);
-    let text = std::str::from_utf8(digits).ok().filter(|_| is_hex);
+    let is_text = extension.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7F));
+    let text = std::str::from_utf8(digits).ok().filter(|_| is_hex && is_text);
     text.and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or(Trouble::Malformed)
 }
 
 fn trailers(input: &mut Input) -> Result<Chunks, Trouble> {
-    if input.starts_with(b"\r\n") {
-        input.advance(2);
-        return Ok(Chunks::End);
-    }
-    let mut lines = [httparse::EMPTY_HEADER; 32];
-    match httparse::parse_headers(input, &mut lines) {
-        Ok(httparse::Status::Complete((length, lines))) if length <= TRAILERS_MAX => {
-            let mut map = HeaderMap::with_capacity(lines.len());
-            for line in lines {
-                let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Trouble::Malformed)?;
-                let value = HeaderValue::from_bytes(line.value).map_err(|_| Trouble::Malformed)?;
-                if may_trail(&name) {
-                    map.append(name, value);
-                }
-            }
-            input.advance(length);
-            Ok(Chunks::Frame(Frame::trailers(map)))
+    let (mut map, mut at) = (HeaderMap::new(), 0);
+    loop {
+        let Some((line, next)) = lines::line_at(input, at)? else {
+            return if input.len() <= TRAILERS_MAX { Ok(Chunks::More) } else { Err(Trouble::Malformed) };
+        };
+        if next > TRAILERS_MAX {
+            return Err(Trouble::Malformed);
         }
-        Ok(httparse::Status::Partial) if input.len() <= TRAILERS_MAX => Ok(Chunks::More),
-        _ => Err(Trouble::Malformed),
+        if line.is_empty() {
+            input.advance(next);
+            return Ok(if map.is_empty() { Chunks::End } else { Chunks::Frame(Frame::trailers(map)) });
+        }
+        let [(name, _), (value, _)] = lines::field(line, at)?;
+        let name = HeaderName::from_bytes(name).map_err(|_| Trouble::Malformed)?;
+        let value = HeaderValue::from_bytes(value).map_err(|_| Trouble::Malformed)?;
+        if may_trail(&name) {
+            map.append(name, value);
+        }
+        at = next;
     }
 }
 
@@ -228,6 +232,15 @@ mod tests {
             "-1\r\n",
             "fffffffffffffffff\r\n",
             "0\r\nX : y\r\n\r\n",
+            "0\r\n\n",
+            "0\r\nX: y\n\n",
+            "0\r\nX: y\r\n\n",
+            "0\r\nX: y\r\n z\r\n\r\n",
+            "0\r\nX: \0\r\n\r\n",
+            "0\r\nX\r\n\r\n",
+            "5;a\rb\r\nhello",
+            "5;\0\r\nhello",
+            "5;\x7f\r\nhello",
         ] {
             assert!(matches!(decode(bad.as_bytes(), bad.len()), Err(Trouble::Malformed)), "{bad:?}");
         }

@@ -1,4 +1,5 @@
 use crate::{
+    downstream::gate,
     exchange::is_hop_by_hop,
     lines::{self, Malformed},
     message::{Fields, Outline},
@@ -142,9 +143,7 @@ impl<'a> Lines<'a> {
     }
 
     fn note_length(&mut self, value: &[u8]) -> Result<(), Trouble> {
-        let digits =
-            std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-        let length = digits.and_then(|text| text.parse().ok()).ok_or(Trouble::Malformed)?;
+        let length = gate::length(value).map_err(|_| Trouble::Malformed)?;
         if self.length.replace(length).is_some() { Err(Trouble::Malformed) } else { Ok(()) }
     }
 
@@ -162,7 +161,10 @@ impl<'a> Lines<'a> {
     }
 
     fn head(mut self, status: StatusCode, head: &[u8]) -> Result<ResponseHead, Trouble> {
-        if self.is_chunked && self.length.is_some() {
+        // Nothing but another head follows an interim one (RFC 9112 §6.3).
+        let promises_body = self.is_chunked || self.length.is_some_and(|length| length > 0);
+        let is_contradiction = status.is_informational() && promises_body;
+        if is_contradiction || self.is_chunked && self.length.is_some() {
             return Err(Trouble::Malformed);
         }
         let mut fields = Fields::of_head(head, &mut self.outline);
@@ -170,7 +172,7 @@ impl<'a> Lines<'a> {
             fields.remove(name);
         }
         // Some servers state one (RFC 9110 §8.6 forbids it), and some clients wait for it.
-        if status == StatusCode::NO_CONTENT {
+        if status == StatusCode::NO_CONTENT || status.is_informational() {
             fields.remove("content-length");
         }
         let upgrade = self.upgrade.map(Box::from);
@@ -208,6 +210,7 @@ mod tests {
             "Content-Length: +5",
             "Content-Length: 5, 5",
             "Content-Length: -1",
+            "Content-Length: 1152921504606846976",
             "Content-Length:",
             "Transfer-Encoding: gzip, chunked",
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
@@ -223,6 +226,8 @@ mod tests {
         for text in [
             "HTTP/1.1 600 X\r\n\r\n",
             "HTTP/1.1 99 X\r\n\r\n",
+            "HTTP/1.1 100 X\r\nContent-Length: 1\r\n\r\n",
+            "HTTP/1.1 101 X\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/2 200\r\n\r\n",
             "\r\nHTTP/1.1 200 OK\r\n\r\n",
             "SSH-2.0",

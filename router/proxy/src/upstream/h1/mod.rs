@@ -40,6 +40,8 @@ pub(crate) struct Connection {
     body: RequestBody,
     /// Bytes of the head that were written.
     written: usize,
+    /// Interim answers that came so far.
+    interim: usize,
     decoder: Decoder,
     sending: Sending,
     pace: Pace,
@@ -85,6 +87,9 @@ enum Fate {
     Close,
 }
 
+/// Interim answers before the answer itself; who sends more of them never comes to the point.
+const INTERIM_MAX: usize = 32;
+
 // === impl Connection ===
 
 impl Connection {
@@ -99,6 +104,7 @@ impl Connection {
             output: Bytes::new(),
             body: RequestBody::Empty,
             written: 0,
+            interim: 0,
             decoder: Decoder::Done,
             sending: Sending::Done,
             pace: Pace::AtOnce,
@@ -139,7 +145,7 @@ impl Connection {
         self.head.clear();
         put(&mut self.head);
         (self.pace, self.reads) = (pace, reads);
-        self.written = 0;
+        (self.written, self.interim) = (0, 0);
         self.output = Bytes::new();
         self.sending = Sending::Head;
         self.body = body;
@@ -168,6 +174,10 @@ impl Connection {
                 let is_interim = response.status.is_informational();
                 // 100 Continue and hints are between us and the backend; an upgrade is a final answer.
                 if is_interim && response.status != hyper::StatusCode::SWITCHING_PROTOCOLS {
+                    self.interim += 1;
+                    if self.interim > INTERIM_MAX {
+                        return Poll::Ready(Err(Trouble::Malformed));
+                    }
                     if response.status == hyper::StatusCode::CONTINUE {
                         self.stop_waiting();
                         self.poll_send(cx)?;

@@ -1,9 +1,9 @@
 use super::{Lease, Sent};
-use crate::upstream::{Trouble, body::may_trail};
+use crate::upstream::{Trouble, body::passed_on};
 use bytes::Bytes;
 use h2::Reason;
 use hyper::{
-    HeaderMap, Request,
+    Request,
     body::{Body as _, Frame, Incoming},
     http::response,
 };
@@ -69,14 +69,6 @@ impl Answer {
     pub(crate) fn remaining(&self) -> Option<u64> {
         if self.is_answered() { Some(0) } else { self.body.size_hint().exact() }
     }
-}
-
-fn passed_on(mut trailers: HeaderMap) -> HeaderMap {
-    let kept_back: Vec<_> = trailers.keys().filter(|name| !may_trail(name)).cloned().collect();
-    for name in kept_back {
-        trailers.remove(name);
-    }
-    trailers
 }
 
 /// What an error says about the request.
