@@ -21,11 +21,15 @@ mod filters;
 #[cfg(test)]
 mod forward;
 #[cfg(test)]
+mod h2_floods;
+#[cfg(test)]
 mod h2_hygiene;
 #[cfg(test)]
 mod h2_limits;
 #[cfg(test)]
 mod h2_origin;
+#[cfg(test)]
+mod h2_slow;
 #[cfg(test)]
 mod h2_streams;
 #[cfg(test)]
