@@ -43,7 +43,7 @@ pub(crate) fn field(line: &[u8], at: usize) -> Result<[(&[u8], Place); 2], Malfo
 }
 
 /// What stands between the commas of a value.
-pub(crate) fn tokens(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+pub(crate) fn tokens(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> + Clone {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
 

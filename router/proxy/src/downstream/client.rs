@@ -30,6 +30,8 @@ pub(crate) struct Client {
     busy: Cell<usize>,
     refusal: Cell<Option<Refusal>>,
     reading: Cell<Option<(Stage, Instant)>>,
+    /// The deadline of a connection without a request, kept while a frame comes that is none.
+    idle_until: Cell<Option<Instant>>,
     writing: Cell<Option<Instant>>,
     pub(super) tunnel: RefCell<Option<Tunnel>>,
     /// Whoever reads on when an upgrade is refused.
@@ -82,6 +84,7 @@ impl Client {
             busy: Cell::new(0),
             refusal: Cell::new(None),
             reading: Cell::new(None),
+            idle_until: Cell::new(None),
             writing: Cell::new(None),
             tunnel: RefCell::new(None),
             held: RefCell::new(None),
@@ -176,7 +179,11 @@ impl Client {
         if is_idle && self.reading.get().is_some_and(|(waited_for, _)| waited_for == stage) {
             return;
         }
-        let deadline = Instant::now() + limit;
+        let mut deadline = Instant::now() + limit;
+        if is_empty && stage == Stage::Head {
+            deadline = self.idle_until.get().unwrap_or(deadline);
+            self.idle_until.set(Some(deadline));
+        }
         // An earlier deadline of the same wait holds.
         if self.reading.get().is_none_or(|(waited_for, at)| waited_for != stage || at > deadline) {
             self.reading.set(Some((stage, deadline)));
@@ -186,6 +193,7 @@ impl Client {
 
     /// What was waited for has come.
     pub(super) fn has_read(&self) {
+        self.idle_until.set(None);
         if self.reading.take().is_some() {
             self.schedule();
         }
@@ -194,7 +202,8 @@ impl Client {
     /// A frame has come that is no request and no body: an idle connection stays idle.
     pub(super) fn has_read_frame(&self) {
         if self.reading.get().is_some_and(|(stage, _)| stage != Stage::Head) {
-            self.has_read();
+            self.reading.set(None);
+            self.schedule();
         }
     }
 
@@ -242,7 +251,9 @@ impl Drop for Busy {
         let Self { client, .. } = self;
         let busy = client.busy.get() - 1;
         client.busy.set(busy);
-        if busy == 0 {
+        // A frame that has begun keeps its deadline.
+        let is_within_frame = client.reading.get().is_some_and(|(stage, _)| stage == Stage::Frame);
+        if busy == 0 && !is_within_frame {
             // hyper asked for the next request long ago, and will not ask again before it comes.
             client.waits_for(Stage::Head, true);
         }

@@ -2,7 +2,11 @@ use super::{
     fields::Fields,
     outline::{Outline, Place},
 };
-use hyper::{Method, Uri, Version, http::request};
+use hyper::{
+    Method, Uri, Version,
+    http::{request, uri::PathAndQuery},
+};
+use std::borrow::Cow;
 
 /// The head of a request.
 #[derive(Clone, Debug)]
@@ -74,9 +78,20 @@ impl Request {
 impl From<request::Parts> for Request {
     fn from(parts: request::Parts) -> Self {
         let mut fields = Fields::from(&parts.headers);
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let target = fields.put(target.as_bytes());
+        // HTTP/1.0 may name the host in the target alone.
+        if let Some(authority) = parts.uri.authority().filter(|_| !fields.contains("host")) {
+            fields.append("host", authority.as_str().as_bytes());
+        }
+        let target = fields.put(origin_form(&parts).as_bytes());
         Self { method: parts.method, version: parts.version, fields, target }
+    }
+}
+
+/// The target without scheme and authority (RFC 9112 §3.2.1).
+fn origin_form(parts: &request::Parts) -> Cow<'_, str> {
+    match parts.uri.path_and_query().map_or("/", PathAndQuery::as_str) {
+        query if query.starts_with('?') => Cow::Owned(format!("/{query}")),
+        target => Cow::Borrowed(target),
     }
 }
 
@@ -97,8 +112,9 @@ const PLAIN: [bool; 256] = {
     table
 };
 
-/// Clients send other characters as well; `http` knows which are harmless.
+/// Clients send other characters as well; `http` knows which are harmless. It would leave a fragment out without a word.
 fn unusual(target: &[u8]) -> Option<Vec<u8>> {
+    let target = Some(target).filter(|target| !target.contains(&b'#'))?;
     let uri = Uri::try_from(target).ok().filter(|uri| uri.authority().is_none())?;
     let target = uri.path_and_query()?.as_str();
     (target.starts_with('/') || target == "*").then(|| target.as_bytes().to_vec())
@@ -122,8 +138,21 @@ mod tests {
         assert_eq!(parts("/?"), Some(("/".to_owned(), some(""))));
         assert_eq!(parts("/\"{|}"), Some(("/\"{|}".to_owned(), None)), "not in RFC 3986, but sent");
         assert_eq!(parts("*"), Some(("*".to_owned(), None)));
-        for bad in ["", "a", "?", "/<", "/a b", "http://a/", "//\u{e4}\0"] {
+        for bad in ["", "a", "?", "/<", "/a b", "http://a/", "//\u{e4}\0", "/#", "/a?b#c"] {
             assert_eq!(parts(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_whole_uri_becomes_a_path_and_a_host() {
+        let request =
+            |uri: &str| Request::from(hyper::Request::builder().uri(uri).body(()).unwrap().into_parts().0);
+        for (uri, target) in [("http://a", "/"), ("http://a?b", "/?b"), ("http://a/b?c", "/b?c")] {
+            let request = request(uri);
+            assert_eq!((request.target(), request.fields.get_str("host")), (target, Some("a")), "{uri}");
+        }
+        for target in ["/", "/a?b", "*"] {
+            assert_eq!((request(target).target(), request(target).fields.len()), (target, 0));
         }
     }
 

@@ -2,8 +2,9 @@
 //! way of HTTP/1.1 in other proxies.
 
 use crate::{
+    scripted::Scripted,
     support::{Origin, router, routes},
-    wire::{CONTINUATION, DATA, END_HEADERS, END_STREAM, GET, HEADERS, Outcome, POST, Wire, block},
+    wire::{CONTINUATION, DATA, END_HEADERS, END_STREAM, GET, HEADERS, Outcome, POST, Wire, block, frame},
 };
 use Outcome::{GoAway, Reset, Status};
 
@@ -14,11 +15,13 @@ const UNREADABLE: [Outcome; 2] = [GoAway(1), GoAway(9)];
 type Fields = &'static [(&'static str, &'static str)];
 
 /// Name of the row, fields after those of an ordinary GET, outcome.
-const EXTRA_FIELDS: [(&str, Fields, Outcome); 28] = [
+const EXTRA_FIELDS: [(&str, Fields, Outcome); 33] = [
     ("upper case", &[("X-Upper", "1")], MALFORMED),
     ("space in name", &[("x y", "1")], MALFORMED),
     ("colon in name", &[("x:y", "1")], MALFORMED),
     ("no name", &[("", "1")], MALFORMED),
+    ("name not ASCII", &[("x\u{e4}", "1")], MALFORMED),
+    ("NUL in name", &[("x\0", "1")], MALFORMED),
     ("CR in value", &[("x", "a\rb")], MALFORMED),
     ("LF in value", &[("x", "a\nhost: b")], MALFORMED),
     ("CR LF in value", &[("x", "a\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")], MALFORMED),
@@ -35,24 +38,37 @@ const EXTRA_FIELDS: [(&str, Fields, Outcome); 28] = [
     ("te other than trailers", &[("te", "gzip")], MALFORMED),
     ("host disagrees", &[("host", "b")], Status(400)),
     ("two hosts", &[("host", "a"), ("host", "a")], Status(400)),
+    ("method twice", &[(":method", "GET")], MALFORMED),
+    ("scheme twice", &[(":scheme", "http")], MALFORMED),
     ("path twice", &[(":path", "/other")], MALFORMED),
     ("pseudo field after others", &[("x", "1"), (":x", "/")], MALFORMED),
     ("status in a request", &[(":status", "200")], MALFORMED),
     ("protocol without CONNECT", &[(":protocol", "websocket")], MALFORMED),
     ("length without body", &[("content-length", "5")], MALFORMED),
     ("length with sign", &[("content-length", "+0")], MALFORMED),
+    ("length list", &[("content-length", "0, 0")], MALFORMED),
     ("lengths", &[("content-length", "0"), ("content-length", "0")], Status(400)),
     ("expectation", &[("expect", "200-ok")], Status(417)),
 ];
 
 /// Name of the row, all fields, outcome.
-const WHOLE_HEADS: [(&str, Fields, Outcome); 18] = [
+const WHOLE_HEADS: [(&str, Fields, Outcome); 20] = [
     ("no method", &[(":scheme", "http"), (":authority", "a"), (":path", "/")], MALFORMED),
     ("no scheme", &[(":method", "GET"), (":authority", "a"), (":path", "/")], MALFORMED),
     ("no path", &[(":method", "GET"), (":scheme", "http"), (":authority", "a")], MALFORMED),
     ("empty path", &[(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "")], MALFORMED),
     ("no slash", &[(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "x")], MALFORMED),
     ("star", &[(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "*")], Status(400)),
+    (
+        "URI as scheme",
+        &[(":method", "GET"), (":scheme", "http://x/?"), (":authority", "a"), (":path", "/")],
+        MALFORMED,
+    ),
+    (
+        "fragment",
+        &[(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/a#b")],
+        MALFORMED,
+    ),
     (
         "whole URI as path",
         &[(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "http://b/")],
@@ -136,16 +152,48 @@ async fn whatever_can_be_read_in_two_ways_is_refused_and_the_backend_sees_nothin
 
 #[tokio::test]
 async fn a_body_that_is_not_as_long_as_stated_is_never_a_whole_request() {
-    let stable = Origin::good("stable").await;
-    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
-    for (row, body) in [("longer", &b"hello GET /smuggled HTTP/1.1"[..]), ("shorter", b"hi")] {
+    let origin = Scripted::start("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let router = router(&origin.route()).await;
+    let trailers = block(&[("x", "y")]);
+    let last = END_STREAM | END_HEADERS;
+    for (row, frames) in [
+        ("longer", vec![(DATA, END_STREAM, &b"hello GET /smuggled HTTP/1.1"[..])]),
+        ("longer by another frame", vec![(DATA, 0, b"hello"), (DATA, END_STREAM, b"GET /smuggled HTTP/1.1")]),
+        ("shorter", vec![(DATA, END_STREAM, b"hi")]),
+        ("shorter, ended by nothing", vec![(DATA, 0, b"hi"), (DATA, END_STREAM, b"")]),
+        ("shorter, ended by trailers", vec![(DATA, 0, b"hi"), (HEADERS, last, &trailers)]),
+        ("nothing but trailers", vec![(HEADERS, last, &trailers)]),
+    ] {
         let mut wire = Wire::connect(router.address).await;
         let fields = [&POST[..], &[("content-length", "5")]].concat();
-        wire.send(HEADERS, END_HEADERS, 1, &block(&fields)).await;
-        wire.send(DATA, END_STREAM, 1, body).await;
+        let head = frame(HEADERS, END_HEADERS, 1, &block(&fields));
+        let body = frames.into_iter().flat_map(|(kind, flags, payload)| frame(kind, flags, 1, payload));
+        // In one piece, so that no answer comes first.
+        wire.write(&head.into_iter().chain(body).collect::<Vec<_>>()).await.unwrap();
         assert_eq!(wire.outcome(1).await, MALFORMED, "{row}");
         assert_eq!(wire.get(3).await, Status(200), "{row}");
-        assert!(!stable.last_head().contains("smuggled"), "{row}");
+        assert!(!origin.seen().contains("smuggled"), "{row}");
+    }
+}
+
+#[tokio::test]
+async fn trailers_that_break_the_rules_reset_their_stream() {
+    let origin = Scripted::start("").await;
+    let router = router(&origin.route()).await;
+    for (row, field) in [
+        ("CR LF in value", ("x", "a\r\nGET /smuggled HTTP/1.1")),
+        ("pseudo field", (":path", "/smuggled")),
+        ("connection", ("connection", "close")),
+        ("upper case", ("X", "y")),
+    ] {
+        origin.now("");
+        let mut wire = Wire::connect(router.address).await;
+        wire.send(HEADERS, END_HEADERS, 1, &block(&POST)).await;
+        wire.send(DATA, 0, 1, b"hello").await;
+        wire.send(HEADERS, END_STREAM | END_HEADERS, 1, &block(&[field])).await;
+        assert_eq!(wire.outcome(1).await, MALFORMED, "{row}");
+        let seen = origin.seen();
+        assert!(!seen.contains("smuggled") && !seen.contains("0\r\n"), "{row}: {seen}");
     }
 }
 

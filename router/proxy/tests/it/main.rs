@@ -21,6 +21,8 @@ mod filters;
 #[cfg(test)]
 mod forward;
 #[cfg(test)]
+mod h2_floods;
+#[cfg(test)]
 mod h2_hostile;
 #[cfg(test)]
 mod h2_hygiene;
@@ -28,6 +30,8 @@ mod h2_hygiene;
 mod h2_limits;
 #[cfg(test)]
 mod h2_origin;
+#[cfg(test)]
+mod h2_slow;
 #[cfg(test)]
 mod h2_streams;
 #[cfg(test)]
@@ -60,6 +64,8 @@ mod slow;
 mod split;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod targets;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Whoever is slow makes room for others.
 
-use crate::support::{Client, Origin, POST, router_with, routes};
+use crate::support::{Client, Origin, POST, metric, router_with, routes};
 use std::time::Duration;
 use tokio::time;
 
@@ -41,6 +41,45 @@ async fn a_body_that_trickles_is_not_progress() {
         panic!("two seconds of single bytes were put up with");
     };
     trickle.await;
+}
+
+#[tokio::test]
+async fn a_head_that_trickles_has_one_deadline() {
+    let stable = Origin::good("stable").await;
+    let router = router_with(&routes((&[&stable], 1), (&[], 0), ""), &FLAGS).await;
+    for (what, part) in [("bytes", "x"), ("lines", "X: y\r\n")] {
+        let mut client = Client::connect(router.address).await;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nX: ").await;
+        let trickle = async {
+            while client.try_send(part).await.is_ok() {
+                time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        time::timeout(Duration::from_secs(2), trickle).await.expect(what);
+    }
+    assert_eq!(stable.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_a_little_now_and_then_is_let_go() {
+    let origin = crate::support::stream_of(64 << 20).await;
+    let yaml =
+        format!("routes: [{{name: r, backends: [{{name: b, track: stable, endpoints: ['{origin}']}}]}}]");
+    let router = router_with(&yaml, &FLAGS).await;
+    let mut client = Client::connect(router.address).await;
+    client.send(crate::support::GET).await;
+    let series = "huidu_router_in_flight{route=\"r\",track=\"stable\"}";
+    let is_over = async {
+        // What is read is far less than a KiB in the time that there is for one.
+        loop {
+            client.bytes(10).await;
+            if metric(&router, series).await == 0.0 {
+                return;
+            }
+            time::sleep(Duration::from_millis(40)).await;
+        }
+    };
+    time::timeout(Duration::from_secs(5), is_over).await.expect("the request is given up");
 }
 
 #[tokio::test]

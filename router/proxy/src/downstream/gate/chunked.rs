@@ -11,6 +11,9 @@ enum State {
     /// The number of digits seen and their value.
     Size(u8, u64),
     Extension(u64),
+    /// Within quotes, and after a backslash there.
+    Quoted(u64),
+    Escaped(u64),
     SizeLf(u64),
     Data(u64),
     DataCr,
@@ -71,7 +74,11 @@ impl Chunked {
             (State::Size(1.., size), b'\r') => State::SizeLf(size),
             (State::Size(1.., size), b';') => State::Extension(size),
             (State::Extension(size), b'\r') => State::SizeLf(size),
+            (State::Extension(size), b'"') => State::Quoted(size),
             (State::Extension(size), _) if is_text(byte) => State::Extension(size),
+            (State::Quoted(size), b'"') => State::Extension(size),
+            (State::Quoted(size), b'\\') => State::Escaped(size),
+            (State::Quoted(size) | State::Escaped(size), _) if is_text(byte) => State::Quoted(size),
             (State::SizeLf(0), b'\n') => State::Trailer,
             (State::SizeLf(size), b'\n') => State::Data(size),
             (State::DataCr, b'\r') => State::DataLf,
@@ -86,7 +93,15 @@ impl Chunked {
             (State::EndLf, b'\n') => State::Done,
             _ => return None,
         };
-        if matches!(next, State::Extension(_) | State::TrailerName | State::TrailerValue) {
+        let is_extra = matches!(
+            next,
+            State::Extension(_)
+                | State::Quoted(_)
+                | State::Escaped(_)
+                | State::TrailerName
+                | State::TrailerValue
+        );
+        if is_extra {
             self.extra += 1;
             if self.extra > EXTRA_BYTES_MAX {
                 return None;
@@ -110,6 +125,7 @@ mod tests {
         for good in [
             "0\r\n\r\n",
             "5\r\nabcde\r\n0\r\n\r\n",
+            "1;a=\"\\\"b;\\\\\";c\r\nx\r\n0\r\n\r\n",
             "A;a=\"b c\"\r\n0123456789\r\n00\r\nX-A: \t1\r\nB:\r\n\r\n",
         ] {
             let mut chunked = Chunked::new();
@@ -130,6 +146,8 @@ mod tests {
             "5;\n",
             "5;a\rb\r\n",
             "5;\0\r\n",
+            "5;a=\"b\r\n",
+            "5;a=\"b\\\"\r\n",
             "-1\r\n",
             ";\r\n",
             "fffffffffffffffff\r\n",

@@ -1,4 +1,7 @@
-use super::Refusal;
+use super::{
+    Refusal,
+    target::{self, is_authority},
+};
 use crate::{
     lines::{self, Malformed, is_token},
     message::{Outline, Place},
@@ -122,10 +125,7 @@ fn request_line(line: &[u8]) -> Result<(&[u8], &[u8], Version), Refusal> {
             why: "the target of the request is too long",
         });
     }
-    // Everything else that is no URI is refused by hyper.
-    if target.is_empty() || target.iter().any(|&byte| !byte.is_ascii_graphic() || byte == b'#') {
-        return Err(MALFORMED);
-    }
+    target::check_characters(target)?;
     Ok((method, target, version))
 }
 
@@ -184,17 +184,20 @@ pub(crate) fn length(value: &[u8]) -> Result<u64, Refusal> {
     length.ok_or(Refusal::bad("Content-Length must be one number"))
 }
 
+/// The value of `Transfer-Encoding`: `chunked` once and at the end, and nothing that other readers leave out.
 fn chunked(value: &[u8]) -> Result<bool, Refusal> {
-    if value.eq_ignore_ascii_case(b"chunked") {
+    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+    if is_chunked(value) {
         return Ok(true);
     }
-    let last = value.rsplit(|&byte| byte == b',').next().map(<[u8]>::trim_ascii);
-    Err(match last {
-        Some(last) if last.eq_ignore_ascii_case(b"chunked") => Refusal {
-            status: StatusCode::NOT_IMPLEMENTED,
-            why: "no transfer coding but chunked is known here",
-        },
-        _ => Refusal::bad("the last transfer coding must be chunked"),
+    let codings = lines::tokens(value);
+    let is_clear = codings.clone().all(|coding| !coding.is_empty())
+        && codings.clone().filter(|coding| is_chunked(coding)).count() == 1
+        && codings.last().is_some_and(is_chunked);
+    Err(if is_clear {
+        Refusal { status: StatusCode::NOT_IMPLEMENTED, why: "no transfer coding but chunked is known here" }
+    } else {
+        Refusal::bad("the last transfer coding must be chunked, and no other one")
     })
 }
 
@@ -210,8 +213,8 @@ fn complete(
         });
     }
     match fields.host {
-        Some(host) if is_authority(host) => check_target(method, target, Some(host))?,
-        None if version == Version::Http10 => check_target(method, target, None)?,
+        Some(host) if is_authority(host) => target::check_form(method, target, Some(host))?,
+        None if version == Version::Http10 => target::check_form(method, target, None)?,
         _ => return Err(HOST),
     }
     let framing = match fields.length {
@@ -227,46 +230,6 @@ fn complete(
         return Err(Refusal::bad("TRACE can't have a body"));
     }
     Ok(Head::Complete { length, framing, wants_upgrade })
-}
-
-/// The four forms of RFC 9112 §3.2, without that of CONNECT. An absolute target must name the same host.
-fn check_target(method: &[u8], target: &[u8], host: Option<&[u8]>) -> Result<(), Refusal> {
-    if target.starts_with(b"/") || (target == b"*" && method == b"OPTIONS") {
-        return Ok(());
-    }
-    let scheme_end = target.windows(3).position(|three| three == b"://").unwrap_or_default();
-    let scheme = target.get(..scheme_end).unwrap_or_default();
-    if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
-        return Err(Refusal::bad("the target must be a path or a whole http URI"));
-    }
-    let rest = target.get(scheme_end + 3..).unwrap_or_default();
-    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
-    let authority = rest.get(..end).unwrap_or_default();
-    if !is_authority(authority) || host.is_some_and(|host| !host.eq_ignore_ascii_case(authority)) {
-        return Err(Refusal::bad("the target and the Host header disagree"));
-    }
-    Ok(())
-}
-
-/// A host name, IPv4 address or IPv6 address in brackets, with or without a port; no user, no path.
-pub(crate) fn is_authority(text: &[u8]) -> bool {
-    let (host, port) = match text.iter().rposition(|&byte| byte == b':') {
-        Some(colon) if !text.ends_with(b"]") => (text.get(..colon), text.get(colon + 1..)),
-        _ => (Some(text), None),
-    };
-    let host = host.unwrap_or_default();
-    let is_host = match host.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) {
-        Some(address) => {
-            std::str::from_utf8(address).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
-        }
-        None => {
-            (1..=255).contains(&host.len())
-                && host
-                    .iter()
-                    .all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
-        }
-    };
-    is_host && port.is_none_or(|port| port.len() <= 5 && port.iter().all(u8::is_ascii_digit))
 }
 
 #[cfg(test)]

@@ -9,14 +9,14 @@ mod chunked;
 #[cfg(test)]
 mod fuzz;
 mod head;
+mod target;
 
 use crate::message::Outline;
 use chunked::Chunked;
-pub(crate) use head::{
-    EXPECTATION, HEAD_BYTES_MAX, LINES_MAX, MALFORMED_LINE, TARGET_BYTES_MAX, is_authority, length,
-};
+pub(crate) use head::{EXPECTATION, HEAD_BYTES_MAX, LINES_MAX, MALFORMED_LINE, TARGET_BYTES_MAX, length};
 use head::{Framing, Head};
 use hyper::StatusCode;
+pub(crate) use target::{check_path, is_authority};
 
 /// Follows one connection.
 #[derive(Debug)]

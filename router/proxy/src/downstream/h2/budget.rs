@@ -1,6 +1,6 @@
 //! Who floods: frames that make work and bring nothing are counted against those that bring something.
 
-use super::frame::{DATA, END_STREAM, HEADERS, Head, RST_STREAM};
+use super::frame::{DATA, HEADERS, Head, RST_STREAM};
 use std::time::{Duration, Instant};
 
 /// What a client may still do that brings nothing.
@@ -22,11 +22,15 @@ pub(super) struct Flood;
 const SPARE_START: u32 = 1_000;
 const SPARE_MAX: u32 = 10_000;
 
-/// What each request, each frame of a body, each KiB of an answer and each second earns.
+/// What each request that is served, each frame of a body, each KiB of an answer and each second earns.
 const SPARE_PER_REQUEST: u32 = 16;
 const SPARE_PER_DATA: u32 = 1;
 const SPARE_PER_KIB: u32 = 1;
 const SPARE_PER_SECOND: u32 = 50;
+
+/// Frames of a body with less than the shortest message of gRPC earn nothing: they would pay for others by next to
+/// nothing. Beside messages there may be as many pings, which gRPC measures its windows by.
+const DATA_BYTES_MIN: usize = 5;
 
 /// Requests that a client may take back beyond the number of those that were answered.
 const RESETS_SPARE: usize = 100;
@@ -41,8 +45,8 @@ impl Budget {
     /// A frame begins. `answered`: requests that were answered so far.
     pub(super) fn follow(&mut self, head: Head, answered: usize) -> Result<(), Flood> {
         match head.kind {
-            DATA if head.length > 0 || head.has(END_STREAM) => self.earn(SPARE_PER_DATA),
-            HEADERS => self.earn(SPARE_PER_REQUEST),
+            // What they bring is known when they are read.
+            DATA | HEADERS => {}
             RST_STREAM => {
                 self.resets += 1;
                 if self.resets > RESETS_SPARE + answered {
@@ -50,6 +54,26 @@ impl Budget {
                 }
             }
             _ => self.spend()?,
+        }
+        Ok(())
+    }
+
+    /// A request is served.
+    pub(super) fn serves(&mut self) {
+        self.earn(SPARE_PER_REQUEST);
+    }
+
+    /// A header block is no request that is served: too many requests, too large, or of a stream that has ended.
+    pub(super) fn serves_none(&mut self) -> Result<(), Flood> {
+        self.spend()
+    }
+
+    /// A part of a body has so many bytes, without padding.
+    pub(super) fn takes(&mut self, bytes: usize, is_last: bool) -> Result<(), Flood> {
+        if bytes >= DATA_BYTES_MIN {
+            self.earn(SPARE_PER_DATA);
+        } else if bytes == 0 && !is_last {
+            self.spend()?;
         }
         Ok(())
     }
@@ -90,13 +114,27 @@ mod tests {
         let count = |mut budget: Budget, kind| {
             (0..20_000).take_while(|_| budget.follow(frame(kind, 0), 0).is_ok()).count()
         };
-        for kind in [PING, DATA, CONTINUATION, 2, 4, 8, 99] {
+        for kind in [PING, CONTINUATION, 2, 4, 8, 99] {
             assert_eq!(count(Budget::new(), kind), 1_000, "type {kind}");
         }
         let mut busy = Budget::new();
-        busy.follow(frame(HEADERS, 1), 0).unwrap();
+        busy.serves();
         busy.sent(10 * 1024);
         assert_eq!(count(busy, PING), 1_026);
+    }
+
+    #[test]
+    fn bodies_and_requests_count_by_what_they_bring() {
+        let spare_after = |bytes, is_last| {
+            let mut budget = Budget::new();
+            (0..10).for_each(|_| budget.takes(bytes, is_last).unwrap());
+            budget.spare
+        };
+        assert_eq!(spare_after(0, false), SPARE_START - 10);
+        assert_eq!((spare_after(0, true), spare_after(4, false)), (SPARE_START, SPARE_START));
+        assert_eq!(spare_after(5, false), SPARE_START + 10);
+        let mut budget = Budget::new();
+        assert_eq!((0..20_000).take_while(|_| budget.serves_none().is_ok()).count(), 1_000);
     }
 
     #[test]

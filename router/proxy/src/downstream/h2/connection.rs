@@ -228,10 +228,11 @@ impl<S: Transport> Connection<S> {
     /// What is waited for; nothing but another frame if `None`.
     fn within(&self) -> Option<Stage> {
         match self.input.get(3) {
+            _ if self.block.is_some() => Some(Stage::Frame),
             Some(&frame::DATA) if self.input.len() >= HEAD_BYTES && self.opening == Opening::Done => {
                 Some(Stage::Body)
             }
-            _ if self.input.is_empty() && self.block.is_none() => None,
+            _ if self.input.is_empty() => None,
             _ => Some(Stage::Frame),
         }
     }
@@ -265,8 +266,10 @@ impl<S: Transport> Connection<S> {
             if self.failure().is_some() {
                 return;
             }
-            has_ended |= self.block.is_none();
-            is_useful |= matches!(head.kind, frame::DATA | frame::HEADERS | frame::CONTINUATION);
+            // A header block counts when it is whole, however many frames it comes in.
+            let is_whole = self.block.is_none();
+            has_ended |= is_whole;
+            is_useful |= is_whole && matches!(head.kind, frame::DATA | frame::HEADERS | frame::CONTINUATION);
             input.advance(end);
         }
         self.input = input;

@@ -1,5 +1,7 @@
 //! The frames of RFC 9113 §4 and §6, and what is wrong with them.
 
+use super::budget::Flood;
+
 /// The nine bytes that a frame begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
@@ -102,6 +104,12 @@ impl Head {
     /// Whether a priority says so, which makes no sense (RFC 7540 §5.3.1; RFC 9113 has no priorities any more).
     pub(super) fn depends_on_itself(self, priority: &[u8]) -> bool {
         priority.first_chunk().is_some_and(|&number| u32::from_be_bytes(number) & 0x7FFF_FFFF == self.stream)
+    }
+}
+
+impl From<Flood> for Fault {
+    fn from(_: Flood) -> Self {
+        Self::Connection(Reason::EnhanceYourCalm)
     }
 }
 

@@ -34,8 +34,7 @@ const FRAME_SIZE_ERROR: Fault = Fault::Connection(Reason::FrameSizeError);
 
 impl<S> Connection<S> {
     pub(super) fn receive(&mut self, head: Head, payload: &[u8]) -> Result<(), Fault> {
-        let followed = self.budget.follow(head, self.client.answered());
-        followed.map_err(|_| Fault::Connection(Reason::EnhanceYourCalm))?;
+        self.budget.follow(head, self.client.answered())?;
         if self.opening == Opening::Settings {
             if head.kind != SETTINGS || head.has(ACK) {
                 return Err(PROTOCOL_ERROR);
@@ -70,6 +69,7 @@ impl<S> Connection<S> {
         }
         self.window.take(payload.len()).map_err(Fault::Connection)?;
         let content = head.content(payload)?;
+        self.budget.takes(content.len(), head.has(END_STREAM))?;
         let Some((place, stream)) = self.streams.find(head.stream) else {
             self.free(payload.len());
             return self.on_closed(head.stream);
@@ -130,25 +130,28 @@ impl<S> Connection<S> {
             return inlet.end(Some(trailers)).map_err(|reason| Fault::Stream(id, reason));
         }
         if id <= self.streams.last {
+            self.budget.serves_none()?;
             let is_known = self.streams.was_reset(id);
             return if is_known { Ok(()) } else { Err(Fault::Connection(Reason::StreamClosed)) };
         }
         if self.going == Going::Last {
-            return Ok(());
+            return Ok(self.budget.serves_none()?);
         }
         self.streams.last = id;
         match fields.request() {
             Ok((_, Some(1..))) if is_last => Err(malformed),
             Ok(_) if self.streams.open.len() >= super::STREAMS_MAX => {
                 self.refuse(id);
-                Ok(())
+                Ok(self.budget.serves_none()?)
             }
             Ok((request, length)) => {
+                self.budget.serves();
                 self.open(id, request, (!is_last).then_some(length));
                 Ok(())
             }
             Err(Unfit::Malformed) => Err(malformed),
             Err(Unfit::TooLarge) => {
+                self.budget.serves_none()?;
                 let put =
                     |out: &mut Vec<u8>| hpack::put_status(out, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
                 self.output.put_block((id, true), self.peer.frame_max, put);

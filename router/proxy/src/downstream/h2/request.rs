@@ -135,6 +135,7 @@ pub(in crate::downstream) fn check(request: &Request) -> Result<(), Refusal> {
             why: "the target of the request is too long",
         });
     }
+    gate::check_path(request.target().as_bytes())?;
     check_fields(&request.fields)
 }
 

@@ -1,0 +1,136 @@
+//! Clients of HTTP/2 that make work and bring nothing.
+
+use crate::{
+    support::{Behaviour, Origin, eventually, metric, router, routes},
+    wire::{
+        DATA, END_HEADERS, END_STREAM, GET, HEADERS, Outcome, PING, POST, PRIORITY, WINDOW_UPDATE, Wire,
+        block, frame,
+    },
+};
+use Outcome::{GoAway, Status};
+
+const COMPRESSION_ERROR: u32 = 9;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+const IN_FLIGHT: &str = "huidu_router_in_flight{route=\"blog\",track=\"stable\"}";
+
+/// A stream that no test uses: the end of the connection is waited for.
+const NONE: u32 = 0x7FFF_FFFF;
+
+fn get(stream: u32) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(&GET))
+}
+
+/// Sends pieces until the connection ends; how it ended.
+async fn end_of(wire: &mut Wire, pieces: impl Iterator<Item = Vec<u8>>) -> Outcome {
+    for piece in pieces {
+        if wire.write(&piece).await.is_err() {
+            break;
+        }
+    }
+    wire.outcome(NONE).await
+}
+
+#[tokio::test]
+async fn requests_beyond_the_limit_of_streams_earn_nothing() {
+    let stable = Origin::start("stable", Behaviour::Hang).await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    let mut wire = Wire::connect(router.address).await;
+    let flood = (1..10_000).step_by(2).map(get);
+    assert_eq!(end_of(&mut wire, flood).await, GoAway(ENHANCE_YOUR_CALM));
+    assert!(stable.requests() <= 100, "{}", stable.requests());
+}
+
+#[tokio::test]
+async fn parts_of_a_body_that_bring_next_to_nothing_pay_for_nothing() {
+    let stable = Origin::start("stable", Behaviour::Hang).await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    const PADDED: u8 = 8;
+    let padded = frame(DATA, PADDED, 1, &[3, 0, 0, 0]);
+    let byte_and_ping = [frame(DATA, 0, 1, b"x"), frame(PING, 0, 0, &[0; 8])].concat();
+    for (row, piece) in [("nothing but padding", padded), ("a byte and a ping", byte_and_ping)] {
+        let mut wire = Wire::connect(router.address).await;
+        wire.send(HEADERS, END_HEADERS, 1, &block(&POST)).await;
+        let flood = std::iter::repeat_n(piece, 3_000);
+        assert_eq!(end_of(&mut wire, flood).await, GoAway(ENHANCE_YOUR_CALM), "{row}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_may_come_with_a_ping_for_ever() {
+    let stable = Origin::start("stable", Behaviour::Hang).await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    let mut wire = Wire::connect(router.address).await;
+    wire.send(HEADERS, END_HEADERS, 1, &block(&POST)).await;
+    // The shortest message of gRPC.
+    let pair = [frame(DATA, 0, 1, &[0; 5]), frame(PING, 0, 0, &[0; 8])].concat();
+    for _ in 0..3_000 {
+        wire.write(&pair).await.unwrap();
+    }
+    assert_eq!(wire.get(3).await, Outcome::Closed, "nothing comes, and nothing ends the connection");
+}
+
+#[tokio::test]
+async fn a_client_that_makes_the_router_reset_streams_is_let_go() {
+    let stable = Origin::start("stable", Behaviour::Hang).await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    // CVE-2025-8671: no reset comes from the client.
+    let with = |fault: fn(u32) -> Vec<u8>| move |stream| [get(stream), fault(stream)].concat();
+    type Piece = Box<dyn Fn(u32) -> Vec<u8>>;
+    let upper = [&GET[..], &[("X-Upper", "1")]].concat();
+    let malformed = block(&upper);
+    let rows: [(&str, Piece); 6] = [
+        ("a window update of nothing", Box::new(with(|id| frame(WINDOW_UPDATE, 0, id, &[0; 4])))),
+        (
+            "a window that is too large",
+            Box::new(with(|id| frame(WINDOW_UPDATE, 0, id, &[0x7F, 255, 255, 255]))),
+        ),
+        ("a second head", Box::new(with(get))),
+        ("a body after the end", Box::new(with(|id| frame(DATA, 0, id, b"x")))),
+        ("a priority that is too short", Box::new(with(|id| frame(PRIORITY, 0, id, &[0; 4])))),
+        ("a malformed head", Box::new(move |id| frame(HEADERS, END_HEADERS | END_STREAM, id, &malformed))),
+    ];
+    for (row, piece) in rows {
+        stable.forget();
+        let mut wire = Wire::connect(router.address).await;
+        let flood = (1..1_000).step_by(2).map(piece);
+        assert_eq!(end_of(&mut wire, flood).await, GoAway(ENHANCE_YOUR_CALM), "{row}");
+        assert!(stable.requests() <= 101, "{row}: {}", stable.requests());
+    }
+    eventually("none is left", || async { metric(&router, IN_FLIGHT).await == 0.0 }).await;
+}
+
+#[tokio::test]
+async fn a_small_block_that_unfolds_into_a_large_head_is_refused() {
+    let stable = Origin::good("stable").await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    let mut wire = Wire::connect(router.address).await;
+    // One field goes into the table, and is referred to thousands of times.
+    let mut bomb = block(&[&GET[..], &[("x", &"y".repeat(3_900))]].concat());
+    let at = block(&GET).len();
+    bomb[at] = 0x40;
+    bomb.resize(bomb.len() + 10_000, 0xBE);
+    wire.send(HEADERS, END_HEADERS | END_STREAM, 1, &bomb).await;
+    assert_eq!(wire.outcome(1).await, Status(431));
+    assert_eq!(stable.requests(), 0);
+    assert_eq!(wire.get(3).await, Status(200), "the table is in step");
+    // Again and again it is a flood.
+    let again = [block(&GET), vec![0xBE; 10_000]].concat();
+    let flood = (5..10_000).step_by(2).map(|id| frame(HEADERS, END_HEADERS | END_STREAM, id, &again));
+    assert_eq!(end_of(&mut wire, flood).await, GoAway(ENHANCE_YOUR_CALM));
+    assert_eq!(stable.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_table_of_more_than_was_offered_ends_the_connection() {
+    let stable = Origin::good("stable").await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    for (size, outcome) in
+        [([0x3F, 0xE1, 0x1F], Status(200)), ([0x3F, 0xE2, 0x1F], GoAway(COMPRESSION_ERROR))]
+    {
+        let mut wire = Wire::connect(router.address).await;
+        let block = [&size[..], &block(&GET)].concat();
+        wire.send(HEADERS, END_HEADERS | END_STREAM, 1, &block).await;
+        assert_eq!(wire.outcome(1).await, outcome, "{size:x?}");
+    }
+}
