@@ -188,6 +188,32 @@ async fn requests_wait_for_the_last_endpoint_even_when_it_is_ejected() {
 }
 
 #[tokio::test]
+async fn whoever_leaves_gives_up_the_place_in_the_queue() {
+    let hangs = Origin::start("hangs", Behaviour::Hang).await;
+    let router = router(&route(&[&hangs], "maxRequests: 1, queue: {maxRequests: 2, timeout: 60s}")).await;
+    let in_flight = |count: usize| {
+        let expected = format!("\"inFlight\":{count},\"invalid\"");
+        let admin = router.admin_address;
+        async move { get(admin, "/routes").await.text().contains(&expected) }
+    };
+    let mut busy = Client::connect(router.address).await;
+    busy.send(GET).await;
+    eventually("the endpoint is busy", || in_flight(1)).await;
+    let (mut get, mut post) = (Client::connect(router.address).await, Client::connect(router.address).await);
+    get.send(GET).await;
+    post.send(POST).await;
+    eventually("two wait", || in_flight(3)).await;
+    drop((get, post));
+    eventually("nobody waits", || in_flight(1)).await;
+    let h2 = H2Client::connect(router.address).await;
+    let call = tokio::spawn(h2.call(Call::get("/")));
+    eventually("one waits", || in_flight(2)).await;
+    call.abort();
+    eventually("nobody waits", || in_flight(1)).await;
+    assert_eq!(hangs.requests(), 1);
+}
+
+#[tokio::test]
 async fn whoever_waits_is_sent_to_an_endpoint_that_joins_meanwhile() {
     let (hangs, joins) = (Origin::start("hangs", Behaviour::Hang).await, Origin::good("joins").await);
     let limits = "maxRequests: 1, queue: {maxRequests: 9, timeout: 9s}";
