@@ -60,7 +60,7 @@ enum Begun {
 /// The most endpoints that are asked, on both tracks together.
 const ATTEMPTS_MAX: usize = 4;
 
-/// The most endpoints of a canary among them, so that stable has as many left: all of a canary may be broken.
+/// The most endpoints of a canary before stable is asked, so that it has as many: all of a canary may be broken.
 const CANARY_ATTEMPTS_MAX: usize = 2;
 
 /// Answers one request. It never fails: whatever happens becomes a response.
@@ -258,7 +258,7 @@ impl Exchange {
             // The fault of the version, which another endpoint would repeat, or of its time, which is spent.
             (Track::Canary, Failure::Status(_) | Failure::Timeout) => &[Track::Stable],
             (Track::Stable, Failure::Timeout | Failure::Status(_)) => &[],
-            (Track::Canary, _) if attempts >= CANARY_ATTEMPTS_MAX => &[Track::Stable],
+            (Track::Canary, _) if attempts >= CANARY_ATTEMPTS_MAX => &[Track::Stable, Track::Canary],
             (Track::Canary, Failure::Connect | Failure::Refused | Failure::Reset | Failure::Malformed) => {
                 &[Track::Canary, Track::Stable]
             }

@@ -121,10 +121,21 @@ impl Endpoint {
 
     /// It refused a connection or broke one.
     pub fn failed(&self) {
-        let failures = self.failures.fetch_add(1, Relaxed).min(10);
+        self.failed_at(self.now_ms());
+    }
+
+    fn failed_at(&self, now_ms: u64) {
+        let until = self.ejected_until.load(Relaxed);
+        // Whatever else was under way there fails with it, and says nothing new.
+        if until > now_ms {
+            return;
+        }
+        let failures = self.failures.load(Relaxed).min(10);
         let length = EJECTION_MAX.min(EJECTION_MIN * 2_u32.pow(failures));
-        let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-        self.ejected_until.store(self.now_ms() + length_ms, Relaxed);
+        let next = now_ms + u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        if self.ejected_until.compare_exchange(until, next, Relaxed, Relaxed).is_ok() {
+            self.failures.fetch_add(1, Relaxed);
+        }
     }
 
     /// It answered with a server error, or too late. Some of these in a row count as a failure.
@@ -200,6 +211,21 @@ mod tests {
         assert_eq!(shares, [100, 100, 250, 500, 999, 1_000, 1_000]);
         let old = Endpoint::new(([127, 0, 0, 1], 1).into(), Age::Old);
         assert_eq!(old.warmth_at(0, Duration::from_secs(3_600)), 1_000);
+    }
+
+    #[test]
+    fn what_fails_together_ejects_once_and_what_goes_on_failing_for_twice_as_long() {
+        let endpoint = Endpoint::new(([127, 0, 0, 1], 1).into(), Age::Old);
+        let mut now = 1_000;
+        for expected in [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000] {
+            (0..64).for_each(|failure| endpoint.failed_at(now + failure));
+            let until = endpoint.ejected_until.load(Relaxed);
+            assert_eq!(until - now, expected);
+            now = until;
+        }
+        endpoint.succeeded();
+        endpoint.failed_at(now);
+        assert_eq!(endpoint.ejected_until.load(Relaxed) - now, 250, "it had answered in between");
     }
 
     #[test]

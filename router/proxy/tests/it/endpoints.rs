@@ -174,10 +174,7 @@ async fn an_unwell_endpoint_does_not_get_what_a_full_one_has_no_room_for() {
 async fn requests_wait_for_the_last_endpoint_even_when_it_is_ejected() {
     let origin = Origin::start("last", Behaviour::Reset).await;
     let router = router(&route(&[&origin], "maxRequests: 1, queue: {maxRequests: 9, timeout: 5s}")).await;
-    // The sixth failure in a row ejects for eight seconds.
-    for _ in 0..6 {
-        assert_eq!(get(router.address, "/").await.status, 502);
-    }
+    assert_eq!(get(router.address, "/").await.status, 502);
     origin.now(Behaviour::Slow(Duration::from_millis(300)));
     let mut clients = Vec::new();
     for _ in 0..3 {
@@ -188,6 +185,32 @@ async fn requests_wait_for_the_last_endpoint_even_when_it_is_ejected() {
     for mut client in clients {
         assert_eq!(client.answer().await.unwrap().text(), "last");
     }
+}
+
+#[tokio::test]
+async fn whoever_leaves_gives_up_the_place_in_the_queue() {
+    let hangs = Origin::start("hangs", Behaviour::Hang).await;
+    let router = router(&route(&[&hangs], "maxRequests: 1, queue: {maxRequests: 2, timeout: 60s}")).await;
+    let in_flight = |count: usize| {
+        let expected = format!("\"inFlight\":{count},\"invalid\"");
+        let admin = router.admin_address;
+        async move { get(admin, "/routes").await.text().contains(&expected) }
+    };
+    let mut busy = Client::connect(router.address).await;
+    busy.send(GET).await;
+    eventually("the endpoint is busy", || in_flight(1)).await;
+    let (mut get, mut post) = (Client::connect(router.address).await, Client::connect(router.address).await);
+    get.send(GET).await;
+    post.send(POST).await;
+    eventually("two wait", || in_flight(3)).await;
+    drop((get, post));
+    eventually("nobody waits", || in_flight(1)).await;
+    let h2 = H2Client::connect(router.address).await;
+    let call = tokio::spawn(h2.call(Call::get("/")));
+    eventually("one waits", || in_flight(2)).await;
+    call.abort();
+    eventually("nobody waits", || in_flight(1)).await;
+    assert_eq!(hangs.requests(), 1);
 }
 
 #[tokio::test]

@@ -132,6 +132,19 @@ async fn an_endpoint_that_had_less_than_its_time_is_not_blamed_for_being_late() 
 }
 
 #[tokio::test]
+async fn a_canary_is_asked_on_where_stable_has_no_endpoint() {
+    let origins = [Origin::good("a").await, Origin::good("b").await, Origin::good("c").await];
+    let [a, b, c] = &origins;
+    let router = router(&routes((&[], 0), (&[a, b, c], 1), "")).await;
+    a.kill().await;
+    b.kill().await;
+    let mut client = Client::connect(router.address).await;
+    for _ in 0..20 {
+        assert_eq!(client.get().await.text(), "c");
+    }
+}
+
+#[tokio::test]
 async fn a_retry_goes_to_whichever_backend_of_the_track_is_left() {
     let (dead, good) = (Origin::good("dead").await, Origin::good("good").await);
     let canary = Origin::start("canary", Behaviour::Reset).await;

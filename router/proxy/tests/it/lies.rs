@@ -2,7 +2,8 @@
 
 use crate::{
     h2_origin::{Call, H2Client, H2Origin, Reply},
-    support::{Behaviour, Client, GET, Origin, POST, eventually, metric, router, routes},
+    scripted::Scripted,
+    support::{Behaviour, Client, GET, Origin, POST, eventually, metric, once, router, routes},
 };
 
 const CANARY_ERRORS: &str =
@@ -31,6 +32,20 @@ async fn stable_answers_where_a_body_ends_early_while_it_is_held_back() {
         assert_eq!((canary.requests(), stable.requests()), (6, 6), "{behaviour:?}");
         assert_eq!(metric(&router, CANARY_ERRORS).await, 6.0, "{behaviour:?}");
     }
+}
+
+#[tokio::test]
+async fn stable_answers_where_the_rest_of_a_stated_body_never_comes() {
+    let stable = Origin::good("stable").await;
+    let canary = Scripted::start("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n0123456789").await;
+    let yaml = routes((&[&stable], 0), (&[&stable], 1), TIMEOUTS);
+    let (before, after) = yaml.rsplit_once(&stable.address.to_string()).unwrap();
+    let router = router(&format!("{before}{}{after}", canary.address)).await;
+    assert_eq!(once(router.address, GET).await.text(), "stable");
+    let h2 = H2Client::connect(router.address).await;
+    assert_eq!(h2.call(Call::get("/")).await.unwrap().body, b"stable");
+    assert_eq!(stable.requests(), 2);
+    assert_eq!(metric(&router, CANARY_ERRORS).await, 2.0);
 }
 
 #[tokio::test]
