@@ -1,6 +1,6 @@
-use crate::h2_origin::H2Origin;
-use crate::support::{
-    Behaviour, Client, GET, Origin, POST, eventually, get, once, router, router_with, routes,
+use crate::{
+    h2_origin::H2Origin,
+    support::{Behaviour, Client, GET, Origin, POST, eventually, get, once, router, router_with, routes},
 };
 use std::time::Duration;
 
