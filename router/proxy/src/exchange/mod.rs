@@ -13,6 +13,7 @@ mod line;
 mod mirror;
 mod record;
 mod run;
+mod text;
 mod waiting;
 
 pub(crate) use body::Body;

@@ -1,5 +1,6 @@
-use crate::support::{
-    Behaviour, Client, GET, Origin, POST, eventually, get, once, router, router_with, routes,
+use crate::{
+    h2_origin::H2Origin,
+    support::{Behaviour, Client, GET, Origin, POST, eventually, get, once, router, router_with, routes},
 };
 use std::time::Duration;
 
@@ -88,6 +89,24 @@ async fn what_an_operator_sets_wins_over_what_the_router_says() {
         assert_eq!(head.matches(&format!("\r\n{name}: ")).count(), 1, "{head}");
     }
     assert!(!head.contains("x-request-id"), "{head}");
+}
+
+#[tokio::test]
+async fn a_backend_of_http_2_gets_what_an_operator_sets_too() {
+    let stable = H2Origin::good("stable").await;
+    let yaml = format!(
+        "routes: [{{name: r, backends: [{{name: b, appProtocol: kubernetes.io/h2c, endpoints: ['{}'], \
+         filters: {{requestHeaderModifier: {{add: [{{name: x-a, value: '2'}}]}}}}}}], \
+         filters: [{{requestHeaderModifier: {{set: [{{name: x-a, value: '1'}}], remove: [via]}}}}]}}]",
+        stable.address
+    );
+    let router = router(&yaml).await;
+    let request = "GET / HTTP/1.1\r\nHost: blog:80\r\nConnection: x-a\r\nX-A: 0\r\n\r\n";
+    assert_eq!(once(router.address, request).await.text(), "stable");
+    let seen = stable.last();
+    let values: Vec<_> = seen.headers.get_all("x-a").iter().map(|value| value.to_str().unwrap()).collect();
+    assert_eq!((values, seen.uri.as_str()), (vec!["1", "2"], "http://blog:80/"));
+    assert!(!seen.headers.contains_key("via"), "{seen:?}");
 }
 
 #[tokio::test]

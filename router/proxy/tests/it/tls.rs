@@ -82,6 +82,14 @@ async fn try_connect(
     trusted: &CertificateDer<'static>,
     protocols: &[&str],
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    shake_hands(TcpStream::connect(address).await?, trusted, protocols).await
+}
+
+async fn shake_hands(
+    stream: TcpStream,
+    trusted: &CertificateDer<'static>,
+    protocols: &[&str],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
@@ -89,7 +97,7 @@ async fn try_connect(
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, TcpStream::connect(address).await?).await
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 /// Sends bytes and reads until there is an answer's end or the connection's.
@@ -263,6 +271,25 @@ async fn a_drain_does_not_wait_for_clients_that_ask_for_nothing() {
         let ended = silent.read_to_end(&mut Vec::new()).await;
         assert!(ended.is_ok() || protocol == "h2", "the end is said: {ended:?}");
     }
+}
+
+#[tokio::test]
+async fn a_client_whose_handshake_ends_late_in_a_drain_is_answered() {
+    let stable = Origin::good("stable").await;
+    let files = Files::new();
+    let certificate = files.renew();
+    let router = files.router(&routes((&[&stable], 1), (&[], 0), ""), &["--workers=1"]).await;
+    let mut idle = Client::connect(router.address).await;
+    assert_eq!(idle.get().await.status, 200);
+    let late = TcpStream::connect(router.tls_address.unwrap()).await.unwrap();
+    let draining = tokio::spawn(router.drain());
+    assert!(idle.is_closed().await, "idle connections are closed");
+    let mut late = shake_hands(late, &certificate, &["http/1.1"]).await.unwrap();
+    // The request comes after the router has seen the end of the handshake.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let answer = ask(&mut late, GET).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("connection: close"), "{answer}");
+    draining.await.unwrap();
 }
 
 #[tokio::test]
