@@ -245,6 +245,28 @@ async fn trailers_say_nothing_that_is_needed_before_the_body_or_only_a_proxy_may
 }
 
 #[tokio::test]
+async fn trailers_that_connection_names_end_here_both_ways() {
+    let (yaml, seen) = whole_request().await;
+    let to_backend = router(&yaml).await;
+    let mut client = Client::connect(to_backend.address).await;
+    let body = "5\r\nhello\r\n0\r\nX-Hop: 1\r\nX-Kept: 1\r\n\r\n";
+    client.send(format!("{CHUNKED}Connection: x-hop\r\n\r\n{body}")).await;
+    assert_eq!(client.answer().await.unwrap().text(), "ok");
+    let seen = seen.await.unwrap();
+    assert!(seen.ends_with("\r\n0\r\nx-kept: 1\r\n\r\n"), "{seen}");
+
+    let head = "HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let backend = Scripted::start(format!("{head}{body}")).await;
+    let to_client = router(&backend.route()).await;
+    let answer = H2Client::connect(to_client.address).await.call(Call::get("/")).await.unwrap();
+    assert_eq!(answer.body, b"hello");
+    assert_eq!(answer.trailers.keys().collect::<Vec<_>>(), ["x-kept"]);
+    backend.now(format!("{head}{}", body.replace("X-Kept: 1\r\n", "")));
+    let answer = H2Client::connect(to_client.address).await.call(Call::get("/")).await.unwrap();
+    assert_eq!((answer.body.as_slice(), answer.trailers.len()), (&b"hello"[..], 0));
+}
+
+#[tokio::test]
 async fn the_framing_of_a_request_is_not_for_connection_to_take_away() {
     let (yaml, seen) = whole_request().await;
     let router = router(&yaml).await;

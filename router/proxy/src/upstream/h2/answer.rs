@@ -55,10 +55,7 @@ impl Answer {
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Trouble>>> {
         Pin::new(&mut self.body).poll_frame(cx).map(|frame| match frame? {
-            Ok(frame) => Some(Ok(match frame.into_trailers() {
-                Ok(trailers) => Frame::trailers(passed_on(trailers)),
-                Err(frame) => frame,
-            })),
+            Ok(frame) => passed_on(frame, &[]).map(Ok),
             Err(error) => Some(Err(self.sent.failed().unwrap_or_else(|| trouble(&error)))),
         })
     }
