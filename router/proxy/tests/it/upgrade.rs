@@ -118,7 +118,12 @@ async fn an_upgrade_with_a_body_is_refused() {
 async fn a_protocol_that_was_not_asked_for_is_a_failure() {
     let backend = Scripted::start("").await;
     let router = router(&backend.route()).await;
-    for line in ["Upgrade: ftp\r\n", ""] {
+    for line in [
+        "Upgrade: ftp\r\n",
+        "",
+        "Upgrade: websocket\r\nContent-Length: 6\r\n",
+        "Upgrade: websocket\r\nTransfer-Encoding: chunked\r\n",
+    ] {
         backend.now(format!("HTTP/1.1 101 X\r\nConnection: upgrade\r\n{line}\r\npoison"));
         let mut client = Client::connect(router.address).await;
         client.send(UPGRADE).await;
@@ -158,6 +163,13 @@ async fn any_protocol_may_be_changed_to_but_those_that_the_router_speaks() {
     client.send(UPGRADE.replace("websocket", "other, custom/1")).await;
     let answer = client.answer().await.unwrap();
     assert_eq!((answer.status, answer.headers["upgrade"].as_str()), (101, "custom/1"));
+    assert_eq!(client.bytes(5).await, b"hello");
+    backend
+        .now("HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: custom/1\r\nContent-Length: 0\r\n\r\nhello");
+    let mut client = Client::connect(router.address).await;
+    client.send(UPGRADE.replace("websocket", "custom/1")).await;
+    let answer = client.answer().await.unwrap();
+    assert!(answer.status == 101 && !answer.headers.contains_key("content-length"), "{answer:?}");
     assert_eq!(client.bytes(5).await, b"hello");
 
     let plain = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
