@@ -16,6 +16,8 @@ pub(crate) struct Upload {
     /// Pieces that were taken already, and come once more, the first one last.
     again: Vec<Bytes>,
     is_over: bool,
+    /// Fields that `Connection` named: they are for this hop only, trailers too.
+    named: Vec<String>,
     /// For the access log.
     received: Option<Rc<Cell<u64>>>,
     /// In HTTP/1.1 the connection has the deadline.
@@ -40,7 +42,16 @@ struct Stall {
 
 impl Upload {
     pub(crate) const fn new(incoming: Incoming, received: Option<Rc<Cell<u64>>>) -> Self {
-        Self { incoming, again: Vec::new(), is_over: false, received, stall: None }
+        Self { incoming, again: Vec::new(), is_over: false, named: Vec::new(), received, stall: None }
+    }
+
+    /// Its trailers go on without those that `Connection` named.
+    pub(crate) fn without(self, named: Vec<String>) -> Self {
+        Self { named, ..self }
+    }
+
+    pub(crate) fn named(&self) -> &[String] {
+        &self.named
     }
 
     /// A stream among others on its connection.

@@ -355,6 +355,12 @@ const fn is_usually_with_body(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
+/// What `Connection` names, in lower case, for whoever needs it after the head.
+pub(super) fn named(fields: &Fields) -> Vec<String> {
+    let named = Named::by_connection(fields).0;
+    named.into_iter().map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect()
+}
+
 /// What `Connection` names: usually nothing.
 struct Named<'a>(Vec<&'a [u8]>);
 

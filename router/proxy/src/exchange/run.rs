@@ -160,7 +160,7 @@ impl Exchange {
         let expects = expects && !record.route().filters.removes("expect");
         let worker = Rc::clone(&client.worker);
         let upload = |body| {
-            let upload = Upload::new(body, busy.line.received());
+            let upload = Upload::new(body, busy.line.received()).without(forward::named(&request.fields));
             if request.version == Version::HTTP_2 { upload.of_stream(&worker) } else { upload }
         };
         let (framing, body) = match body {

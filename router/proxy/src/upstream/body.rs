@@ -48,14 +48,16 @@ impl RequestBody {
             Self::Length(upload) | Self::Chunked(upload) => ready!(upload.poll_frame(cx)),
         };
         Poll::Ready(match frame {
-            Some(Ok(frame)) if frame.is_trailers() => {
-                let trailers = passed_on(frame.into_trailers().unwrap_or_default());
-                Some(trailers)
-                    .filter(|trailers| !trailers.is_empty())
-                    .map(|trailers| Ok(Frame::trailers(trailers)))
-            }
-            frame => frame,
+            Some(Ok(frame)) => passed_on(frame, self.named()).map(Ok),
+            ended => ended,
         })
+    }
+
+    fn named(&self) -> &[String] {
+        match self {
+            Self::Empty | Self::Ended => &[],
+            Self::Length(upload) | Self::Chunked(upload) => upload.named(),
+        }
     }
 
     /// Whether nothing more will come.
@@ -122,13 +124,18 @@ fn last_chunk(trailers: Option<&HeaderMap>) -> Bytes {
     encoded.freeze()
 }
 
-/// What of the trailers of a message goes on.
-pub(super) fn passed_on(mut trailers: HeaderMap) -> HeaderMap {
-    let kept_back: Vec<_> = trailers.keys().filter(|name| !may_trail(name)).cloned().collect();
+/// A piece of a message as it goes on: without trailers that must not, or that its `Connection` named.
+pub(super) fn passed_on(piece: Frame<Bytes>, named: &[String]) -> Option<Frame<Bytes>> {
+    let mut trailers = match piece.into_trailers() {
+        Ok(trailers) => trailers,
+        Err(data) => return Some(data),
+    };
+    let ends_here = |name: &HeaderName| !may_trail(name) || named.iter().any(|named| name == named.as_str());
+    let kept_back: Vec<_> = trailers.keys().filter(|name| ends_here(name)).cloned().collect();
     for name in kept_back {
         trailers.remove(name);
     }
-    trailers
+    (!trailers.is_empty()).then(|| Frame::trailers(trailers))
 }
 
 /// Fields that frame or route a message, or say who sent it, must not come after it (RFC 9110 §6.5.1): some servers add

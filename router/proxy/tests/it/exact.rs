@@ -1,7 +1,7 @@
 //! Answers without bodies, answers before their time, and requests that wait to be asked.
 
 use crate::{
-    h2_origin::H2Origin,
+    h2_origin::{Call, H2Client, H2Origin},
     scripted::Scripted,
     support::{Client, GET, Origin, router, router_with, routes},
     wire::{DATA, END_HEADERS, END_STREAM, HEADERS, Outcome, POST, Wire, block, frame},
@@ -18,23 +18,28 @@ const EXPECTS: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect
 const TOO_LARGE: &str = "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
+type Bodiless = (&'static str, &'static str, &'static str, u16, Option<&'static str>);
+
+/// Name of the row, method, answer, its status, its `Content-Length`.
+const BODILESS: [Bodiless; 11] = [
+    ("HEAD with length", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", 200, Some("1000")),
+    ("HEAD of chunks", "HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 200, None),
+    ("HEAD without length", "HEAD", "HTTP/1.1 200 OK\r\n\r\n", 200, None),
+    ("HEAD of an error", "HEAD", "HTTP/1.1 404 X\r\nContent-Length: 9\r\n\r\n", 404, Some("9")),
+    ("204", "GET", "HTTP/1.1 204 X\r\n\r\n", 204, None),
+    ("204 with length", "GET", "HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n", 204, None),
+    ("304", "GET", "HTTP/1.1 304 X\r\nETag: \"x\"\r\n\r\n", 304, None),
+    ("304 with length", "GET", "HTTP/1.1 304 X\r\nContent-Length: 1000\r\n\r\n", 304, Some("1000")),
+    ("304 of chunks", "GET", "HTTP/1.1 304 X\r\nTransfer-Encoding: chunked\r\n\r\n", 304, None),
+    ("205", "POST", "HTTP/1.1 205 X\r\nContent-Length: 0\r\n\r\n", 205, Some("0")),
+    ("hints before", "GET", "HTTP/1.1 103 X\r\nLink: x\r\n\r\nHTTP/1.1 204 X\r\n\r\n", 204, None),
+];
+
 #[tokio::test]
 async fn head_204_and_304_have_no_body_and_say_what_the_backend_said() {
     let backend = Scripted::start(OK).await;
     let router = router(&backend.route()).await;
-    for (row, method, answer, status, length) in [
-        ("HEAD with length", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", 200, Some("1000")),
-        ("HEAD of chunks", "HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 200, None),
-        ("HEAD without length", "HEAD", "HTTP/1.1 200 OK\r\n\r\n", 200, None),
-        ("HEAD of an error", "HEAD", "HTTP/1.1 404 X\r\nContent-Length: 9\r\n\r\n", 404, Some("9")),
-        ("204", "GET", "HTTP/1.1 204 X\r\n\r\n", 204, None),
-        ("204 with length", "GET", "HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n", 204, None),
-        ("304", "GET", "HTTP/1.1 304 X\r\nETag: \"x\"\r\n\r\n", 304, None),
-        ("304 with length", "GET", "HTTP/1.1 304 X\r\nContent-Length: 1000\r\n\r\n", 304, Some("1000")),
-        ("304 of chunks", "GET", "HTTP/1.1 304 X\r\nTransfer-Encoding: chunked\r\n\r\n", 304, None),
-        ("205", "POST", "HTTP/1.1 205 X\r\nContent-Length: 0\r\n\r\n", 205, Some("0")),
-        ("hints before", "GET", "HTTP/1.1 103 X\r\nLink: x\r\n\r\nHTTP/1.1 204 X\r\n\r\n", 204, None),
-    ] {
+    for (row, method, answer, status, length) in BODILESS {
         backend.now(answer);
         let mut client = Client::connect(router.address).await;
         client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")).await;
@@ -46,6 +51,22 @@ async fn head_204_and_304_have_no_body_and_say_what_the_backend_said() {
         assert_eq!(client.get().await.text(), "ok", "{row}: the connection is in step");
     }
     assert!(backend.connections() <= 2 * 12, "connections are used again where nothing speaks against it");
+}
+
+#[tokio::test]
+async fn head_204_and_304_are_the_same_for_clients_of_http_2() {
+    let backend = Scripted::start(OK).await;
+    let router = router(&backend.route()).await;
+    let client = H2Client::connect(router.address).await;
+    for (row, method, answer, status, length) in BODILESS {
+        backend.now(answer);
+        let answered = client.call(Call { method, ..Call::get("/") }).await.unwrap();
+        assert_eq!((answered.status, answered.body.len()), (status, 0), "{row}");
+        let stated = answered.headers.get("content-length").map(|length| length.to_str().unwrap());
+        assert_eq!(stated, length, "{row}");
+        backend.now(OK);
+        assert_eq!(client.call(Call::get("/")).await.unwrap().body, b"ok", "{row}");
+    }
 }
 
 #[tokio::test]
@@ -221,6 +242,28 @@ async fn trailers_say_nothing_that_is_needed_before_the_body_or_only_a_proxy_may
     assert_eq!(wire.outcome(1).await, Outcome::Status(200));
     let seen = seen.await.unwrap();
     assert!(seen.ends_with("\r\n\r\n5\r\nhello\r\n0\r\nx-kept: 1\r\n\r\n"), "{seen}");
+}
+
+#[tokio::test]
+async fn trailers_that_connection_names_end_here_both_ways() {
+    let (yaml, seen) = whole_request().await;
+    let to_backend = router(&yaml).await;
+    let mut client = Client::connect(to_backend.address).await;
+    let body = "5\r\nhello\r\n0\r\nX-Hop: 1\r\nX-Kept: 1\r\n\r\n";
+    client.send(format!("{CHUNKED}Connection: x-hop\r\n\r\n{body}")).await;
+    assert_eq!(client.answer().await.unwrap().text(), "ok");
+    let seen = seen.await.unwrap();
+    assert!(seen.ends_with("\r\n0\r\nx-kept: 1\r\n\r\n"), "{seen}");
+
+    let head = "HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let backend = Scripted::start(format!("{head}{body}")).await;
+    let to_client = router(&backend.route()).await;
+    let answer = H2Client::connect(to_client.address).await.call(Call::get("/")).await.unwrap();
+    assert_eq!(answer.body, b"hello");
+    assert_eq!(answer.trailers.keys().collect::<Vec<_>>(), ["x-kept"]);
+    backend.now(format!("{head}{}", body.replace("X-Kept: 1\r\n", "")));
+    let answer = H2Client::connect(to_client.address).await.call(Call::get("/")).await.unwrap();
+    assert_eq!((answer.body.as_slice(), answer.trailers.len()), (&b"hello"[..], 0));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Backends of HTTP/2 that break its rules: whatever they send is a failure of theirs, and nobody's answer.
 
 use crate::{
+    h2_origin::{Call, H2Client},
     support::{Client, GET, POST, once, router},
     wire::{CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Wire, block, frame},
 };
@@ -161,4 +162,77 @@ async fn interim_answers_of_http_2_are_passed_over() {
     let answer = once(router.address, GET).await;
     assert_eq!((answer.status, answer.text()), (200, "ok"));
     assert!(!answer.headers.contains_key("link"));
+}
+
+fn bodiless(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(fields))
+}
+
+type Bodiless = (&'static str, &'static str, Script, u16, Option<&'static str>);
+
+/// Name of the row, method, frames, status, `Content-Length`.
+const BODILESS: [Bodiless; 7] = [
+    ("HEAD with length", "HEAD", |id| bodiless(id, &[STATUS, ("content-length", "1000")]), 200, Some("1000")),
+    ("HEAD without length", "HEAD", |id| bodiless(id, &[STATUS]), 200, None),
+    (
+        "HEAD and an empty end",
+        "HEAD",
+        |id| [head(id, &[STATUS]), frame(DATA, END_STREAM, id, &[])].concat(),
+        200,
+        None,
+    ),
+    ("204", "GET", |id| bodiless(id, &[(":status", "204")]), 204, None),
+    ("204 with length", "GET", |id| bodiless(id, &[(":status", "204"), ("content-length", "0")]), 204, None),
+    ("304", "GET", |id| bodiless(id, &[(":status", "304")]), 304, None),
+    (
+        "304 with length",
+        "GET",
+        |id| bodiless(id, &[(":status", "304"), ("content-length", "1000")]),
+        304,
+        Some("1000"),
+    ),
+];
+
+#[tokio::test]
+async fn head_204_and_304_of_http_2_have_no_body_for_any_client() {
+    let backend = Hostile::start().await;
+    let router = backend.router().await;
+    let h2 = H2Client::connect(router.address).await;
+    for (row, method, script, status, length) in BODILESS {
+        backend.now(script);
+        let answered = h2.call(Call { method, ..Call::get("/") }).await.unwrap();
+        assert_eq!((answered.status, answered.body.len()), (status, 0), "{row}");
+        let stated = answered.headers.get("content-length").map(|length| length.to_str().unwrap());
+        assert_eq!(stated, length, "{row}");
+
+        let mut h1 = Client::connect(router.address).await;
+        h1.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        let answered = h1.answer_to(method).await.unwrap_or_else(|| panic!("{row}: no answer"));
+        assert_eq!(answered.status, status, "{row}");
+        assert_eq!(answered.headers.get("content-length").map(String::as_str), length, "{row}");
+        backend.now(good);
+        assert_eq!(h1.get().await.text(), "ok", "{row}: the connection is in step");
+    }
+}
+
+#[tokio::test]
+async fn a_body_where_there_can_be_none_is_nobodys_answer() {
+    let backend = Hostile::start().await;
+    let router = backend.router().await;
+    for (row, method, script) in [
+        ("HEAD", "HEAD", (|id| whole(id, &[STATUS, ("content-length", "2")])) as Script),
+        ("204", "GET", |id| whole(id, &[(":status", "204")])),
+        ("304", "GET", |id| whole(id, &[(":status", "304")])),
+    ] {
+        backend.now(script);
+        let mut client = Client::connect(router.address).await;
+        client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        assert!(client.answer_to(method).await.is_some(), "{row}");
+        backend.now(good);
+        let _ = client.try_send(GET).await;
+        if let Some(next) = client.answer().await {
+            assert_eq!(next.text(), "ok", "{row}: the connection is in step");
+        }
+        assert_eq!(once(router.address, GET).await.text(), "ok", "{row}");
+    }
 }

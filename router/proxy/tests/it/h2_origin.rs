@@ -353,7 +353,7 @@ impl H2Client {
         let mut sender = self.sender.clone();
         async move {
             let pieces = match call.method {
-                "GET" => Vec::new(),
+                "GET" | "HEAD" => Vec::new(),
                 _ => vec![Ok(Frame::data(Bytes::from_static(call.body)))],
             };
             let (sending, body) = mpsc::channel(1);

@@ -2,6 +2,7 @@
 //! nobody's answer.
 
 use crate::{
+    h2_origin::{Call, H2Client},
     scripted::Scripted,
     support::{Client, GET, router},
 };
@@ -223,5 +224,11 @@ async fn what_concerns_the_backends_connection_stays_there() {
     assert_eq!(answer.headers["x-kept"], "1");
     for gone in ["connection", "x-secret", "keep-alive", "proxy-connection", "upgrade", "content-length"] {
         assert!(!answer.headers.contains_key(gone), "{gone}");
+    }
+    // A client of HTTP/2 takes no answer that has any of them.
+    let answer = H2Client::connect(router.address).await.call(Call::get("/")).await.unwrap();
+    assert_eq!((answer.body.as_slice(), &answer.headers["x-kept"]), (&b"ok"[..], &"1".parse().unwrap()));
+    for gone in ["x-secret", "keep-alive", "upgrade", "transfer-encoding", "content-length"] {
+        assert!(!answer.headers.contains_key(gone) && !answer.trailers.contains_key(gone), "{gone}");
     }
 }

@@ -118,7 +118,12 @@ async fn an_upgrade_with_a_body_is_refused() {
 async fn a_protocol_that_was_not_asked_for_is_a_failure() {
     let backend = Scripted::start("").await;
     let router = router(&backend.route()).await;
-    for line in ["Upgrade: ftp\r\n", ""] {
+    for line in [
+        "Upgrade: ftp\r\n",
+        "",
+        "Upgrade: websocket\r\nContent-Length: 6\r\n",
+        "Upgrade: websocket\r\nTransfer-Encoding: chunked\r\n",
+    ] {
         backend.now(format!("HTTP/1.1 101 X\r\nConnection: upgrade\r\n{line}\r\npoison"));
         let mut client = Client::connect(router.address).await;
         client.send(UPGRADE).await;
@@ -147,4 +152,59 @@ async fn a_backend_of_http_2_is_asked_for_no_other_protocol() {
     assert_eq!(client.answer().await.unwrap().text(), "stable");
     assert_eq!(client.answer().await.unwrap().text(), "stable", "the connection is in step");
     assert!(!stable.last().headers.contains_key("upgrade"));
+}
+
+#[tokio::test]
+async fn any_protocol_may_be_changed_to_but_those_that_the_router_speaks() {
+    let backend = Scripted::start("").await;
+    let router = router(&backend.route()).await;
+    backend.now("HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: custom/1\r\n\r\nhello");
+    let mut client = Client::connect(router.address).await;
+    client.send(UPGRADE.replace("websocket", "other, custom/1")).await;
+    let answer = client.answer().await.unwrap();
+    assert_eq!((answer.status, answer.headers["upgrade"].as_str()), (101, "custom/1"));
+    assert_eq!(client.bytes(5).await, b"hello");
+    backend
+        .now("HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: custom/1\r\nContent-Length: 0\r\n\r\nhello");
+    let mut client = Client::connect(router.address).await;
+    client.send(UPGRADE.replace("websocket", "custom/1")).await;
+    let answer = client.answer().await.unwrap();
+    assert!(answer.status == 101 && !answer.headers.contains_key("content-length"), "{answer:?}");
+    assert_eq!(client.bytes(5).await, b"hello");
+
+    let plain = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    for (row, offers, passed) in [
+        ("h2c among others", "websocket, h2c", None),
+        ("h2c first", "h2c, websocket", None),
+        ("TLS", "TLS/1.0", None),
+        ("two lines", "websocket\r\nUpgrade: custom", Some("websocket")),
+        ("h2c on the second line", "websocket\r\nUpgrade: h2c", Some("websocket")),
+        ("h2c on the first line", "h2c\r\nUpgrade: websocket", None),
+    ] {
+        backend.now(plain);
+        let mut client = Client::connect(router.address).await;
+        client.send(UPGRADE.replace("websocket", offers)).await;
+        assert_eq!(client.answer().await.unwrap().text(), "ok", "{row}");
+        let seen = backend.seen();
+        let asked: Vec<_> = seen.lines().filter_map(|line| line.strip_prefix("upgrade: ")).collect();
+        assert_eq!(asked.first().copied(), passed, "{row}: {seen}");
+        assert!(asked.len() <= 1 && !seen.contains("h2c"), "{row}: {seen}");
+        assert_eq!(client.get().await.text(), "ok", "{row}: the connection is in step");
+    }
+}
+
+#[tokio::test]
+async fn upgrade_that_connection_does_not_name_is_no_upgrade() {
+    let stable = Origin::good("stable").await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    let mut client = Client::connect(router.address).await;
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\nhello{GET}"
+        ))
+        .await;
+    assert_eq!(client.answer().await.unwrap().text(), "stable");
+    assert_eq!(client.answer().await.unwrap().text(), "stable", "the connection is in step");
+    assert!(!stable.last_head().contains("upgrade"), "{}", stable.last_head());
+    assert_eq!(stable.requests(), 2);
 }

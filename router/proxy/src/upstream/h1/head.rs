@@ -19,6 +19,8 @@ pub(crate) struct ResponseHead {
     pub(super) closes: bool,
     /// `Upgrade`, as far as it is an answer to one.
     pub(crate) upgrade: Option<Box<[u8]>>,
+    /// What `Connection` names, in lower case.
+    pub(super) named: Vec<String>,
 }
 
 /// What the lines of a head add up to.
@@ -176,8 +178,8 @@ impl<'a> Lines<'a> {
             fields.remove("content-length");
         }
         let upgrade = self.upgrade.map(Box::from);
-        let Self { length, is_chunked, closes, .. } = self;
-        Ok(ResponseHead { status, fields, length, is_chunked, closes, upgrade })
+        let Self { length, is_chunked, closes, named, .. } = self;
+        Ok(ResponseHead { status, fields, length, is_chunked, closes, upgrade, named })
     }
 }
 

@@ -12,7 +12,7 @@ use body::{Chunks, Decoder};
 pub(crate) use head::ResponseHead;
 use input::Input;
 
-use super::{RequestBody, Trouble};
+use super::{RequestBody, Trouble, body::passed_on};
 use crate::{room, socket::poll_io};
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::body::Frame;
@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     /// Interim answers that came so far.
     interim: usize,
     decoder: Decoder,
+    /// Trailers that are for this connection only.
+    named: Vec<String>,
     sending: Sending,
     pace: Pace,
     reads: Reads,
@@ -106,6 +108,7 @@ impl Connection {
             written: 0,
             interim: 0,
             decoder: Decoder::Done,
+            named: Vec::new(),
             sending: Sending::Done,
             pace: Pace::AtOnce,
             reads: Reads::All,
@@ -200,6 +203,7 @@ impl Connection {
     /// Says how the body of the response is framed; `head.status` and the method decide together.
     pub(crate) fn expect_body(&mut self, head: &ResponseHead, method: &hyper::Method) {
         self.decoder = Decoder::new(head, method);
+        self.named.clone_from(&head.named);
         self.body.is_answered();
         // An answer to a head that is not written to its end: what would follow is no part of it.
         if self.sending == Sending::Head {
@@ -244,7 +248,7 @@ impl Connection {
         }
         loop {
             match self.decoder.decode(&mut self.input) {
-                Ok(Chunks::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(Chunks::Frame(frame)) => return Poll::Ready(passed_on(frame, &self.named).map(Ok)),
                 Ok(Chunks::End) => return Poll::Ready(None),
                 Ok(Chunks::More) => {}
                 Err(trouble) => return Poll::Ready(Some(Err(trouble))),

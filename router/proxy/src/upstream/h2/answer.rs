@@ -3,8 +3,9 @@ use crate::upstream::{Trouble, body::passed_on};
 use bytes::Bytes;
 use h2::Reason;
 use hyper::{
-    Request,
+    Request, StatusCode,
     body::{Body as _, Frame, Incoming},
+    header,
     http::response,
 };
 use std::{
@@ -40,20 +41,21 @@ impl Answer {
             }
         };
         sent.is_answered();
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
         // HTTP/2 changes no protocols (RFC 9113 §8.6).
         if parts.status.is_informational() || parts.status.as_u16() >= 600 {
             return Err(Trouble::Malformed);
+        }
+        // As in HTTP/1.1: what has no body has no length.
+        if parts.status == StatusCode::NO_CONTENT {
+            parts.headers.remove(header::CONTENT_LENGTH);
         }
         Ok((parts, Self { body, sent, _lease: lease }))
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Trouble>>> {
         Pin::new(&mut self.body).poll_frame(cx).map(|frame| match frame? {
-            Ok(frame) => Some(Ok(match frame.into_trailers() {
-                Ok(trailers) => Frame::trailers(passed_on(trailers)),
-                Err(frame) => frame,
-            })),
+            Ok(frame) => passed_on(frame, &[]).map(Ok),
             Err(error) => Some(Err(self.sent.failed().unwrap_or_else(|| trouble(&error)))),
         })
     }
