@@ -6,6 +6,8 @@
 mod budget;
 mod connection;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod hpack;
 mod incoming;
 mod output;
