@@ -8,6 +8,7 @@ mod connection;
 mod frame;
 #[cfg(test)]
 mod fuzz;
+mod heartbeat;
 mod hpack;
 mod incoming;
 mod output;
