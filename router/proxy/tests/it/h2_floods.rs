@@ -1,7 +1,8 @@
 //! Clients of HTTP/2 that make work and bring nothing.
 
 use crate::{
-    support::{Behaviour, Origin, eventually, metric, router, routes},
+    program::Program,
+    support::{Behaviour, Origin, eventually, metric, router, routes, stream_of},
     wire::{
         DATA, END_HEADERS, END_STREAM, GET, HEADERS, Outcome, PING, POST, PRIORITY, WINDOW_UPDATE, Wire,
         block, frame,
@@ -119,6 +120,37 @@ async fn a_small_block_that_unfolds_into_a_large_head_is_refused() {
     let flood = (5..10_000).step_by(2).map(|id| frame(HEADERS, END_HEADERS | END_STREAM, id, &again));
     assert_eq!(end_of(&mut wire, flood).await, GoAway(ENHANCE_YOUR_CALM));
     assert_eq!(stable.requests(), 1);
+}
+
+#[tokio::test]
+async fn large_heads_and_answers_that_nobody_takes_need_bounded_memory() {
+    let origin = stream_of(1 << 20).await;
+    let yaml =
+        format!("routes: [{{name: blog, backends: [{{name: b, track: stable, endpoints: ['{origin}']}}]}}]");
+    let program = Program::start(&yaml, &[]).await;
+    let before = program.resident_bytes();
+    // No window for any answer.
+    let mut wire = Wire::with_settings(program.address, &[(4, 0)]).await;
+    let mut first = block(&[&GET[..], &[("x", &"y".repeat(3_900))]].concat());
+    let at = block(&GET).len();
+    first[at] = 0x40;
+    // 31 KiB each, by 8 bytes.
+    let next = [block(&GET), vec![0xBE; 8]].concat();
+    wire.send(HEADERS, END_HEADERS | END_STREAM, 1, &first).await;
+    for stream in (3..200).step_by(2) {
+        wire.send(HEADERS, END_HEADERS | END_STREAM, stream, &next).await;
+    }
+    let mut answers = 0;
+    while answers < 100 {
+        let frame = wire.next().await.expect("an answer");
+        if frame.kind == HEADERS {
+            assert!(frame.payload.contains(&0x88), "200: {frame:x?}");
+            answers += 1;
+        }
+    }
+    // Of each stream its head, what the backend was sent of it, and a piece of the answer.
+    let more = program.resident_bytes().saturating_sub(before);
+    assert!(more < 100 * 200 * 1024, "{more} bytes");
 }
 
 #[tokio::test]
