@@ -112,9 +112,11 @@ const PLAIN: [bool; 256] = {
     table
 };
 
-/// Clients send other characters as well; `http` knows which are harmless. It would leave a fragment out without a word.
+/// Clients send other characters as well; `http` knows which are harmless. It would leave a fragment out without a word,
+/// and takes letters beyond ASCII, which servers read in different ways.
 fn unusual(target: &[u8]) -> Option<Vec<u8>> {
-    let target = Some(target).filter(|target| !target.contains(&b'#'))?;
+    let is_shown = target.iter().all(|&byte| byte.is_ascii_graphic() && byte != b'#');
+    let target = Some(target).filter(|_| is_shown)?;
     let uri = Uri::try_from(target).ok().filter(|uri| uri.authority().is_none())?;
     let target = uri.path_and_query()?.as_str();
     (target.starts_with('/') || target == "*").then(|| target.as_bytes().to_vec())
@@ -138,7 +140,9 @@ mod tests {
         assert_eq!(parts("/?"), Some(("/".to_owned(), some(""))));
         assert_eq!(parts("/\"{|}"), Some(("/\"{|}".to_owned(), None)), "not in RFC 3986, but sent");
         assert_eq!(parts("*"), Some(("*".to_owned(), None)));
-        for bad in ["", "a", "?", "/<", "/a b", "http://a/", "//\u{e4}\0", "/#", "/a?b#c"] {
+        for bad in
+            ["", "a", "?", "/<", "/a b", "http://a/", "//\u{e4}\0", "/#", "/a?b#c", "/\u{e4}", "/?\x7f"]
+        {
             assert_eq!(parts(bad), None, "{bad:?}");
         }
     }

@@ -214,12 +214,6 @@ impl Route {
         drawn.into_iter().chain(rest.map(|(index, _)| index).filter(move |&index| drawn != Some(index)))
     }
 
-    /// Whether any backend changes requests in its own way.
-    #[must_use]
-    pub fn has_backend_edits(&self) -> bool {
-        self.backends.iter().any(|backend| !backend.filters.request_header_modifier.is_empty())
-    }
-
     /// How long answers may take.
     #[must_use]
     pub const fn timeouts(&self) -> TimeoutsSpec {

@@ -52,7 +52,7 @@ const EXTRA_FIELDS: [(&str, Fields, Outcome); 33] = [
 ];
 
 /// Name of the row, all fields, outcome.
-const WHOLE_HEADS: [(&str, Fields, Outcome); 20] = [
+const WHOLE_HEADS: [(&str, Fields, Outcome); 22] = [
     ("no method", &[(":scheme", "http"), (":authority", "a"), (":path", "/")], MALFORMED),
     ("no scheme", &[(":method", "GET"), (":authority", "a"), (":path", "/")], MALFORMED),
     ("no path", &[(":method", "GET"), (":scheme", "http"), (":authority", "a")], MALFORMED),
@@ -67,6 +67,16 @@ const WHOLE_HEADS: [(&str, Fields, Outcome); 20] = [
     (
         "fragment",
         &[(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/a#b")],
+        MALFORMED,
+    ),
+    (
+        "path not ASCII",
+        &[(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/\u{e4}")],
+        MALFORMED,
+    ),
+    (
+        "DEL in query",
+        &[(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/?\x7f")],
         MALFORMED,
     ),
     (
@@ -174,6 +184,19 @@ async fn a_body_that_is_not_as_long_as_stated_is_never_a_whole_request() {
         assert_eq!(wire.get(3).await, Status(200), "{row}");
         assert!(!origin.seen().contains("smuggled"), "{row}");
     }
+}
+
+#[tokio::test]
+async fn trace_has_no_body() {
+    let stable = Origin::good("stable").await;
+    let router = router(&routes((&[&stable], 1), (&[], 0), "")).await;
+    let fields = [&[(":method", "TRACE")], &GET[1..]].concat();
+    let mut wire = Wire::connect(router.address).await;
+    wire.send(HEADERS, END_HEADERS, 1, &block(&fields)).await;
+    assert_eq!(wire.outcome(1).await, MALFORMED);
+    assert_eq!(stable.requests(), 0);
+    wire.request(3, &fields).await;
+    assert_eq!(wire.outcome(3).await, Status(200));
 }
 
 #[tokio::test]

@@ -81,6 +81,18 @@ async fn pings_in_pieces_do_not_keep_an_idle_connection() {
 }
 
 #[tokio::test]
+async fn parts_of_a_body_that_nobody_waits_for_do_not_keep_an_idle_connection() {
+    let stable = Origin::good("stable").await;
+    let router = router_with(&routes((&[&stable], 1), (&[], 0), ""), &FLAGS).await;
+    let mut wire = Wire::connect(router.address).await;
+    assert_eq!(wire.get(1).await, Status(200));
+    let malformed = [&POST[..], &[("X-Upper", "1")]].concat();
+    wire.send(HEADERS, END_HEADERS, 3, &block(&malformed)).await;
+    assert_eq!(wire.outcome(3).await, Outcome::Reset(1));
+    trickle(&mut wire, "bytes", std::iter::repeat_n(frame(DATA, 0, 3, b"x"), 200)).await;
+}
+
+#[tokio::test]
 async fn a_window_that_opens_byte_by_byte_is_no_progress() {
     let origin = stream_of(64 << 20).await;
     let route =

@@ -5,14 +5,18 @@ use super::{
     chunked::Chunked,
     head::{self, Framing, Head},
 };
-use crate::message::Outline;
+use crate::message::{Outline, Request};
 use proptest::{prelude::*, sample::select};
 
-const HEADS: [&str; 4] = [
+const HEADS: [&str; 8] = [
     "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n",
     "POST /x?y HTTP/1.1\r\nHost: a:80\r\nContent-Length: 5\r\n\r\nhello",
     "POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "GET / HTTP/1.0\r\nConnection: keep-alive\r\nAccept: */*\r\n\r\n",
+    "GET http://a?x HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET http://[::1]:80/x HTTP/1.0\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /a/b.c/%2e.x?y=../z HTTP/1.1\r\nHost: a\r\n\r\n",
 ];
 
 const BODIES: [&str; 3] = [
@@ -22,7 +26,7 @@ const BODIES: [&str; 3] = [
 ];
 
 /// What attackers put where it does not belong.
-const PIECES: [&str; 28] = [
+const PIECES: [&str; 36] = [
     "\r",
     "\n",
     "\r\n",
@@ -51,6 +55,14 @@ const PIECES: [&str; 28] = [
     "Transfer-Encoding: x\r\n",
     "chunked",
     "0\r\n\r\n",
+    "/",
+    "?",
+    ".",
+    "..",
+    "%2e",
+    "\\",
+    "http://",
+    "*",
 ];
 
 /// A text with up to three pieces put in or over it.
@@ -66,6 +78,29 @@ fn spoiled(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
         }
         bytes
     })
+}
+
+/// The request as hyper makes it of a head, if it does.
+fn by_hyper(head: &[u8], outline: &Outline) -> Option<Request> {
+    let version = if outline.is_http11 { hyper::Version::HTTP_11 } else { hyper::Version::HTTP_10 };
+    let request = hyper::Request::builder()
+        .method(outline.method.in_bytes(head))
+        .uri(outline.target.in_bytes(head))
+        .version(version);
+    let lines = outline.lines.iter();
+    let request = lines
+        .fold(request, |request, (name, value)| request.header(name.in_bytes(head), value.in_bytes(head)));
+    Some(request.body(()).ok()?.into_parts().0.into())
+}
+
+/// The head of a request in its simplest form.
+pub(in super::super) fn plain_head(request: &Request) -> Vec<u8> {
+    let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.target()).into_bytes();
+    for (name, value) in request.fields.iter() {
+        head.extend([name, b": ", value, b"\r\n"].concat());
+    }
+    head.extend(b"\r\n");
+    head
 }
 
 /// The values of a field, read line by line.
@@ -130,6 +165,38 @@ proptest! {
             _ => None,
         };
         prop_assert_eq!(Some(framing), expected);
+    }
+
+    #[test]
+    fn a_request_that_passes_means_the_same_to_the_next_reader(bytes in spoiled(&HEADS)) {
+        let mut outline = Outline::default();
+        let Ok(Head::Complete { length, framing, wants_upgrade }) = head::check(&bytes, &mut outline) else {
+            return Ok(());
+        };
+        let head = &bytes[..length];
+        let Some(request) = by_hyper(head, &outline) else { return Ok(()) };
+        let target = outline.target.in_bytes(head);
+        let is_path = target.starts_with(b"/") || target == b"*";
+        let absolute = format!("http://{}{}", request.fields.get_str("host").unwrap_or_default(), request.target());
+        let is_same = if is_path {
+            request.target().as_bytes() == target
+        } else {
+            let target = String::from_utf8_lossy(target).to_ascii_lowercase().replacen("https:", "http:", 1);
+            // Of an empty path nothing but the slash is new.
+            [absolute.to_ascii_lowercase(), absolute.to_ascii_lowercase().replacen("/?", "?", 1)].contains(&target)
+                || format!("{target}/") == absolute.to_ascii_lowercase()
+        };
+        prop_assert!(is_same, "{:?}", request);
+        if request.fields.contains("host") {
+            let again = plain_head(&request);
+            let complete = Head::Complete { length: again.len(), framing, wants_upgrade };
+            let is_http11 = outline.is_http11;
+            let checked = head::check(&again, &mut outline);
+            prop_assert!(checked == Ok(complete) || !is_http11 && checked.is_ok(), "{:?}", checked);
+            prop_assert_eq!(outline.target.in_bytes(&again), request.target().as_bytes());
+            let simple = Request::of_head(&again, &mut outline);
+            prop_assert!(simple.is_none_or(|simple| simple.target() == request.target()));
+        }
     }
 
     #[test]

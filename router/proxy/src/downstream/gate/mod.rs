@@ -7,7 +7,7 @@
 
 mod chunked;
 #[cfg(test)]
-mod fuzz;
+pub(super) mod fuzz;
 mod head;
 mod target;
 

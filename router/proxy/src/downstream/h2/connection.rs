@@ -1,6 +1,7 @@
 use super::{
     budget::Budget,
     frame::{self, Fault, GOAWAY, HEAD_BYTES, PING, RST_STREAM, Reason, SETTINGS, WINDOW_UPDATE},
+    heartbeat::{Beat, Heartbeat},
     hpack::Decoder,
     output::Output,
     receive::Block,
@@ -17,7 +18,6 @@ use crate::{
     },
     fill::poll_little,
     lifecycle::Phase,
-    timers::Timer,
 };
 use bytes::{Buf, BytesMut};
 use std::{
@@ -25,7 +25,6 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
-    time::{Duration, Instant},
 };
 use tokio::{io::AsyncWriteExt, time};
 
@@ -81,21 +80,8 @@ pub(super) enum Going {
     Failed(Reason),
 }
 
-/// Finds out whether a silent client is still there.
-struct Heartbeat {
-    timer: Timer,
-    /// Something was read since the timer was set.
-    has_heard: bool,
-    /// It was asked.
-    is_asked: bool,
-}
-
 /// Read at once where a body comes.
 const READ_BODY: usize = 32 * 1024;
-
-/// A client that answers no ping for so long is gone.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What our own pings say: whether the client is there, and whether it has read that it is to go.
 const PING_ALIVE: [u8; 8] = *b"huidu/?\0";
@@ -109,8 +95,7 @@ impl<S: Transport> Connection<S> {
         output.put(SETTINGS, 0, 0, &super::settings());
         let more = super::CONNECTION_WINDOW - super::WINDOW_DEFAULT;
         output.put(WINDOW_UPDATE, 0, 0, &more.to_be_bytes());
-        let timer = client.worker.timers.timer();
-        timer.set(Some(Instant::now() + PING_INTERVAL));
+        let heartbeat = Heartbeat::new(client.worker.timers.timer());
         Self {
             client,
             stream,
@@ -130,7 +115,7 @@ impl<S: Transport> Connection<S> {
             block: None,
             opening: Opening::Preface,
             going: Going::Stays,
-            heartbeat: Heartbeat { timer, has_heard: false, is_asked: false },
+            heartbeat,
         }
     }
 
@@ -149,11 +134,11 @@ impl<S: Transport> Connection<S> {
             if let Poll::Ready(ended) = self.poll_exchange(cx) {
                 return Poll::Ready(ended.map_err(Ended::Broken));
             }
-            if self.heartbeat.timer.poll_passed(cx).is_ready() {
-                if self.heartbeat.is_asked && !self.heartbeat.has_heard {
+            if let Poll::Ready(beat) = self.heartbeat.poll_beat(self.streams.is_empty(), cx) {
+                if beat == Beat::Gone {
                     return Poll::Ready(Err(Ended::Slow));
                 }
-                self.beat();
+                self.beat(beat);
                 continue;
             }
             match self.client.poll_expired(cx) {
@@ -239,7 +224,7 @@ impl<S: Transport> Connection<S> {
 
     /// Looks at what was read, of which `count` bytes are new, and keeps the deadlines of reading.
     fn follow(&mut self, count: usize) {
-        self.heartbeat.has_heard = true;
+        self.heartbeat.hears();
         let mut input = std::mem::take(&mut self.input);
         let (mut is_useful, mut has_ended) = (false, false);
         if self.opening == Opening::Preface && input.len() >= PREFACE.len() {
@@ -269,7 +254,10 @@ impl<S: Transport> Connection<S> {
             // A header block counts when it is whole, however many frames it comes in.
             let is_whole = self.block.is_none();
             has_ended |= is_whole;
-            is_useful |= is_whole && matches!(head.kind, frame::DATA | frame::HEADERS | frame::CONTINUATION);
+            // What belongs to no request that is under way leaves an idle connection idle.
+            is_useful |= is_whole
+                && !self.streams.is_empty()
+                && matches!(head.kind, frame::DATA | frame::HEADERS | frame::CONTINUATION);
             input.advance(end);
         }
         self.input = input;
@@ -316,16 +304,10 @@ impl<S: Transport> Connection<S> {
         }
     }
 
-    fn beat(&mut self) {
-        // Who waits for nothing may be silent until the idle deadline.
-        let is_silent = !self.heartbeat.has_heard && !self.streams.is_empty();
-        if is_silent {
+    fn beat(&mut self, beat: Beat) {
+        if beat == Beat::Asks {
             self.output.put(PING, 0, 0, &PING_ALIVE);
         }
-        self.heartbeat.is_asked = is_silent;
-        self.heartbeat.has_heard = false;
-        let wait = if is_silent { PING_TIMEOUT } else { PING_INTERVAL };
-        self.heartbeat.timer.set(Some(Instant::now() + wait));
         if self.streams.is_empty() {
             self.output.lighten();
             self.streams.ready.lighten();

@@ -6,6 +6,9 @@
 mod budget;
 mod connection;
 mod frame;
+#[cfg(test)]
+mod fuzz;
+mod heartbeat;
 mod hpack;
 mod incoming;
 mod output;

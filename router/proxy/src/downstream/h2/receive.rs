@@ -14,7 +14,7 @@ use super::{
     window::{self, Window},
 };
 use crate::{exchange, message::Request};
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 use std::rc::Rc;
 
 /// A header block that is not complete.
@@ -140,6 +140,8 @@ impl<S> Connection<S> {
         self.streams.last = id;
         match fields.request() {
             Ok((_, Some(1..))) if is_last => Err(malformed),
+            // RFC 9110 §9.3.8.
+            Ok((request, _)) if !is_last && request.method == Method::TRACE => Err(malformed),
             Ok(_) if self.streams.open.len() >= super::STREAMS_MAX => {
                 self.refuse(id);
                 Ok(self.budget.serves_none()?)
