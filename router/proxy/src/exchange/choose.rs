@@ -38,7 +38,7 @@ pub(super) fn first(worker: &Worker, request: &Request, asker: &Asker) -> Result
     let target = Target::of(request, asker::host(request));
     let found = table.find(&target);
     let route = found.ok_or(Own::Failed(Failure::NoRoute))?;
-    if !route.filters.is_empty() {
+    if route.filters.may_answer() {
         let prefix = route.matcher.prefix_of(&target);
         let answer = route.filters.answer(request, asker.origin(request), prefix);
         answer.map_or(Ok(()), |(status, fields)| Err(Own::Filter(status, fields)))?;

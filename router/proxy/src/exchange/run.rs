@@ -124,11 +124,11 @@ fn begin(client: &Rc<Client>, mut request: Request, body: Option<Incoming>) -> B
         Err(Own::Filter(status, fields)) => return Begun::Answered(answer::with(status, fields, busy)),
     };
     let (filters, matcher) = (&chosen.route.filters, &chosen.route.matcher);
-    if !filters.is_empty() {
+    if filters.may_rewrite() {
         let prefix = matcher.prefix_of(&Target::of(&request, asker::host(&request))).to_owned();
         asker.rewritten_host = filters.rewrite(&mut request, &prefix);
-        mirror::send(&client.worker, &request, (&asker, filters, body.is_none()));
     }
+    mirror::send(&client.worker, &request, (&asker, filters, body.is_none()));
     let set_cookie = chosen.set_cookie.clone();
     let (record, picked) = chosen.begin(Attempt::First);
     let exchange = Exchange::new((client, busy), (asker, request, body), (record, set_cookie));

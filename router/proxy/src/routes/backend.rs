@@ -111,7 +111,9 @@ impl Backend {
             return unwell.ok_or(if any { NotPicked::Full } else { NotPicked::NoEndpoint });
         };
         match self.slow_start {
-            Some(slow_start) if rng.random_range(0..1_000) >= chosen.warmth(slow_start) => {
+            Some(slow_start)
+                if !chosen.is_old() && rng.random_range(0..1_000) >= chosen.warmth(slow_start) =>
+            {
                 let is_warm = |endpoint: &&Arc<Endpoint>| endpoint.warmth(slow_start) == 1_000;
                 let warm = self.endpoints.iter().filter(ready).filter(has_room).filter(is_warm);
                 Ok(two_choices(warm, rng).unwrap_or(chosen))

@@ -165,6 +165,12 @@ impl Endpoint {
         u32::try_from((age.saturating_mul(1_000) / full).clamp(100, 1_000)).unwrap_or(1_000)
     }
 
+    /// Whether it needs no warming up, because it was there before the router.
+    #[must_use]
+    pub fn is_old(&self) -> bool {
+        self.began.load(Relaxed) == LONG_AGO_MS
+    }
+
     /// No route uses it any more: its idle connections may be closed.
     pub fn retire(&self) {
         self.retired.store(true, Relaxed);

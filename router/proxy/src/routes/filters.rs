@@ -43,12 +43,16 @@ impl Filters {
         filters
     }
 
-    /// Whether nothing is to be done.
+    /// Whether the router may have an answer of its own.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        let Self { request, response, mirrors, rewrite, redirect, cors } = self;
-        let has_lists = request.is_empty() && response.is_empty() && mirrors.is_empty();
-        has_lists && rewrite.is_none() && redirect.is_none() && cors.is_none()
+    pub const fn may_answer(&self) -> bool {
+        self.cors.is_some() || self.redirect.is_some()
+    }
+
+    /// Whether the target of a request may change.
+    #[must_use]
+    pub const fn may_rewrite(&self) -> bool {
+        self.rewrite.is_some()
     }
 
     /// The router's own answer, where the filters have one: a preflight or a redirect.

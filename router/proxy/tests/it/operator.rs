@@ -32,6 +32,7 @@ async fn a_request_is_explained_without_being_sent() {
             r#"{"host": "blog.example", "path": "/blog/1", "headers": {"X-User": "7"}}"#,
             &["The client's sticky key decides", r#""decidedBy":"sticky""#],
         ),
+        (r#"{"path": "/blog/../admin"}"#, &["refuses it with 400", "segment of dots"]),
         (r#"{"host": "Blog.example:8080", "path": "/blog"}"#, &["host blog.example, path prefix /blog"]),
         (
             r#"{"host": "blog.example", "path": "/blog"}"#,

@@ -3,6 +3,7 @@
 use super::{Admin, refusal};
 use crate::{
     config,
+    downstream::gate::{Refusal, check_path},
     message::{Fields, Request},
     routes::{Backend, Client, EndpointState, Route, Target},
 };
@@ -80,6 +81,10 @@ pub(super) async fn post(State(admin): State<Admin>, body: Bytes) -> Response {
         Ok(request) => request,
         Err(error) => return refusal(StatusCode::UNPROCESSABLE_ENTITY, error),
     };
+    if let Err(Refusal { status, why }) = check_path(request.target().as_bytes()) {
+        let sentence = format!("The router refuses it with {}: {why}.", status.as_u16());
+        return Json(Explanation::own(status.as_u16(), sentence)).into_response();
+    }
     let (table, _) = admin.control.acknowledged().await;
     let target = Target::of(&request, &question.host);
     let explanation = match table.find(&target) {
