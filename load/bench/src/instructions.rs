@@ -58,7 +58,7 @@ fn count(peer: &Peer, scenario: Scenario, (rounds, places): (usize, &Places)) ->
     let mut command = options.to_vec();
     command.push(format!("--callgrind-out-file={}", out.display()));
     command.extend(peer.command.iter().cloned());
-    let mut process = Process::start(&command, H1_PORT, PROXY_CORE)?;
+    let mut process = Process::start(&command, &peer.ports(), PROXY_CORE)?;
     match peer.h2_port.filter(|_| scenario.is_h2()) {
         Some(port) => {
             h2::run(port, scenario.path(), (rounds * CONNECTIONS, CONNECTIONS))?;

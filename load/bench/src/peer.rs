@@ -18,6 +18,15 @@ pub struct Peer {
     pub stop: Signal,
 }
 
+// === impl Peer ===
+
+impl Peer {
+    /// All that it listens to.
+    pub fn ports(&self) -> Vec<u16> {
+        [H1_PORT].into_iter().chain(self.h2_port).collect()
+    }
+}
+
 /// All peers: `bench` is the folder of the configurations, `build` that of the compiled programs.
 pub fn all(bench: &Path, build: &Path) -> Vec<Peer> {
     let config = |name: &str| bench.join("peers").join(name).display().to_string();

@@ -33,14 +33,15 @@ pub fn pin_to(core: usize) -> anyhow::Result<()> {
 // === impl Process ===
 
 impl Process {
-    /// Starts `command` on `cores` and waits until `port` is open.
-    pub fn start(command: &[String], port: u16, cores: &str) -> anyhow::Result<Self> {
+    /// Starts `command` on `cores` and waits until all `ports` are open.
+    pub fn start(command: &[String], ports: &[u16], cores: &str) -> anyhow::Result<Self> {
         let mut started = Command::new("taskset");
         started.arg("-c").arg(cores).args(command);
         let child = started.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let mut process = Self(child.with_context(|| format!("{command:?}"))?);
         let begin = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        let is_open = |&port: &u16| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        while !ports.iter().all(is_open) {
             if let Some(status) = process.0.try_wait()? {
                 anyhow::bail!("{} ended with {status}", command.join(" "));
             }

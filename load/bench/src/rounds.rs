@@ -2,7 +2,7 @@
 
 use crate::{
     origin,
-    peer::{H1_PORT, Peer},
+    peer::Peer,
     plan::Plan,
     process::{self, PROXY_CORE, Process},
     report::Report,
@@ -48,7 +48,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<()> {
 
 /// Measures once; false if the round is void.
 fn measure(scenario: Scenario, peer: &Peer, (seconds, rate): (f64, f64), report: &mut Report) -> bool {
-    let measured = Process::start(&peer.command, H1_PORT, PROXY_CORE)
+    let measured = Process::start(&peer.command, &peer.ports(), PROXY_CORE)
         .and_then(|process| scenario.measure((peer, &process), Duration::from_secs_f64(seconds), rate));
     match measured {
         Ok(Some(figures)) => report.add(scenario, peer.name, &figures),

@@ -29,7 +29,7 @@ pub fn run(places: &Places) -> anyhow::Result<()> {
         {
             workers.clone_into(value);
         }
-        let process = Process::start(&peer.command, H1_PORT, "0,1")?;
+        let process = Process::start(&peer.command, &peer.ports(), "0,1")?;
         let (before, canary_before) = origin::requests();
         let mut driver = Driver::connect(H1_PORT, "/", CONNECTIONS)?;
         let cpu = process.cpu()?;
