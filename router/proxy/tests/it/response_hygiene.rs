@@ -163,20 +163,25 @@ async fn a_head_an_extension_and_interim_answers_have_limits() {
     assert_eq!(Client::connect(router.address).await.get().await.text(), "ok", "a few are no harm");
 }
 
+/// What nobody asked for.
+const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+
+/// Answers that are complete, each to a method.
+const WHOLE: [(&str, &str, &str); 6] = [
+    ("a second answer", "GET", OK),
+    ("after chunks", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+    ("a body of 204", "GET", "HTTP/1.1 204 X\r\nContent-Length: 53\r\n\r\n"),
+    ("a body of 304", "GET", "HTTP/1.1 304 X\r\nContent-Length: 53\r\n\r\n"),
+    ("a body of HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 53\r\n\r\n"),
+    ("an empty body", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+];
+
 #[tokio::test]
 async fn what_comes_after_an_answer_is_nobodys_answer() {
     let backend = Scripted::start("").await;
     let router = router(&backend.route()).await;
-    let poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
-    for (row, method, first) in [
-        ("a second answer", "GET", OK),
-        ("after chunks", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
-        ("a body of 204", "GET", "HTTP/1.1 204 X\r\nContent-Length: 53\r\n\r\n"),
-        ("a body of 304", "GET", "HTTP/1.1 304 X\r\nContent-Length: 53\r\n\r\n"),
-        ("a body of HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 53\r\n\r\n"),
-        ("an empty body", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
-    ] {
-        backend.now(format!("{first}{poison}"));
+    for (row, method, first) in WHOLE {
+        backend.now(format!("{first}{POISON}"));
         let mut client = Client::connect(router.address).await;
         client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n")).await;
         let answer = client.answer_to(method).await.unwrap();
@@ -193,21 +198,14 @@ async fn what_comes_after_an_answer_is_nobodys_answer() {
 async fn what_comes_later_and_unasked_is_nobodys_answer() {
     let backend = Scripted::start("").await;
     let router = router(&backend.route()).await;
-    let poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
-    for (row, method, first) in [
-        ("a second answer", "GET", OK),
-        ("after chunks", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
-        ("a body of 204", "GET", "HTTP/1.1 204 X\r\n\r\n"),
-        ("a body of 304", "GET", "HTTP/1.1 304 X\r\nContent-Length: 53\r\n\r\n"),
-        ("a body of HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 53\r\n\r\n"),
-    ] {
+    for (row, method, first) in WHOLE {
         for _ in 0..10 {
             backend.now(first);
             let mut client = Client::connect(router.address).await;
             client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n")).await;
             assert!(client.answer_to(method).await.is_some(), "{row}");
             backend.now(OK);
-            backend.blurt(poison).await;
+            backend.blurt(POISON).await;
             assert_eq!(client.get().await.text(), "ok", "{row}");
         }
     }
