@@ -1,4 +1,4 @@
-use super::{Age, BackendState, Endpoint, EndpointState, Pending};
+use super::{Age, BackendState, Endpoint, EndpointState, Pending, endpoint::WARM};
 use crate::config::{
     self, AppProtocol, BackendFilters, BackendSpec, EndpointAddress, EndpointSpec, HealthSpec, QueueSpec,
 };
@@ -110,16 +110,14 @@ impl Backend {
             let unwell = two_choices(self.endpoints.iter().filter(untried).filter(has_room), rng);
             return unwell.ok_or(if any { NotPicked::Full } else { NotPicked::NoEndpoint });
         };
-        match self.slow_start {
-            Some(slow_start)
-                if !chosen.is_old() && rng.random_range(0..1_000) >= chosen.warmth(slow_start) =>
-            {
-                let is_warm = |endpoint: &&Arc<Endpoint>| endpoint.warmth(slow_start) == 1_000;
-                let warm = self.endpoints.iter().filter(ready).filter(has_room).filter(is_warm);
-                Ok(two_choices(warm, rng).unwrap_or(chosen))
-            }
-            _ => Ok(chosen),
+        let Some(slow_start) = self.slow_start else { return Ok(chosen) };
+        let warmth = chosen.warmth(slow_start);
+        if warmth == WARM || rng.random_range(0..WARM) < warmth {
+            return Ok(chosen);
         }
+        let is_warm = |endpoint: &&Arc<Endpoint>| endpoint.warmth(slow_start) == WARM;
+        let warm = self.endpoints.iter().filter(ready).filter(has_room).filter(is_warm);
+        Ok(two_choices(warm, rng).unwrap_or(chosen))
     }
 }
 

@@ -61,6 +61,10 @@ const EJECTION_MAX: Duration = Duration::from_secs(10);
 /// So many bad answers in a row are the endpoint's fault rather than the requests' (Envoy's `consecutive_5xx`).
 const BAD_ANSWERS_MAX: u32 = 5;
 
+/// The whole share of an endpoint, and what it begins with, in thousandths.
+pub(super) const WARM: u32 = 1_000;
+const COLD: u32 = 100;
+
 /// Longer ago than any slow start takes.
 const LONG_AGO_MS: i64 = -1_000_000_000_000;
 
@@ -156,19 +160,15 @@ impl Endpoint {
     /// How much of its share it may take while it warms up over `slow_start`, in thousandths; a tenth at first.
     #[must_use]
     pub fn warmth(&self, slow_start: Duration) -> u32 {
-        self.warmth_at(self.now_ms(), slow_start)
+        // Most were there before the router, and need no clock.
+        if self.began.load(Relaxed) == LONG_AGO_MS { WARM } else { self.warmth_at(self.now_ms(), slow_start) }
     }
 
     fn warmth_at(&self, now_ms: u64, slow_start: Duration) -> u32 {
         let age = i64::try_from(now_ms).unwrap_or(i64::MAX).saturating_sub(self.began.load(Relaxed));
         let full = i64::try_from(slow_start.as_millis()).unwrap_or(i64::MAX).max(1);
-        u32::try_from((age.saturating_mul(1_000) / full).clamp(100, 1_000)).unwrap_or(1_000)
-    }
-
-    /// Whether it needs no warming up, because it was there before the router.
-    #[must_use]
-    pub fn is_old(&self) -> bool {
-        self.began.load(Relaxed) == LONG_AGO_MS
+        let share = age.saturating_mul(WARM.into()) / full;
+        u32::try_from(share.clamp(COLD.into(), WARM.into())).unwrap_or(WARM)
     }
 
     /// No route uses it any more: its idle connections may be closed.

@@ -141,12 +141,7 @@ async fn time_in_the_queue_is_not_taken_from_the_time_of_the_endpoint() {
     let limits = "maxRequests: 1, queue: {maxRequests: 9, timeout: 5s}";
     let yaml = route(&[&slow], limits).replace("name: r,", "name: r, timeouts: {backendRequest: 1s},");
     let router = router(&yaml).await;
-    let mut clients = Vec::new();
-    for _ in 0..4 {
-        let mut client = Client::connect(router.address).await;
-        client.send(POST).await;
-        clients.push(client);
-    }
+    let clients = Client::each(router.address, 4, POST).await;
     for mut client in clients {
         assert_eq!(client.answer().await.unwrap().text(), "slow");
     }
@@ -176,12 +171,7 @@ async fn requests_wait_for_the_last_endpoint_even_when_it_is_ejected() {
     let router = router(&route(&[&origin], "maxRequests: 1, queue: {maxRequests: 9, timeout: 5s}")).await;
     assert_eq!(get(router.address, "/").await.status, 502);
     origin.now(Behaviour::Slow(Duration::from_millis(300)));
-    let mut clients = Vec::new();
-    for _ in 0..3 {
-        let mut client = Client::connect(router.address).await;
-        client.send(GET).await;
-        clients.push(client);
-    }
+    let clients = Client::each(router.address, 3, GET).await;
     for mut client in clients {
         assert_eq!(client.answer().await.unwrap().text(), "last");
     }
@@ -270,12 +260,7 @@ async fn clients_of_both_versions_that_stay_leave_an_endpoint_at_once_and_what_i
     let leaving = Origin::start("leaving", Behaviour::Slow(Duration::from_millis(500))).await;
     let stays = Origin::good("stays").await;
     let router = router(&routes((&[&leaving], 1), (&[], 0), "")).await;
-    let mut busy = Vec::new();
-    for _ in 0..20 {
-        let mut client = Client::connect(router.address).await;
-        client.send(GET).await;
-        busy.push(client);
-    }
+    let mut busy = Client::each(router.address, 20, GET).await;
     let h2 = H2Client::connect(router.address).await;
     let call = tokio::spawn(h2.call(Call::get("/")));
     eventually("all are under way", || async { leaving.requests() == 21 }).await;

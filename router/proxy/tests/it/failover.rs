@@ -116,12 +116,7 @@ async fn an_endpoint_that_had_less_than_its_time_is_not_blamed_for_being_late() 
     let stable = Origin::start("stable", Behaviour::Slow(Duration::from_secs(1))).await;
     let timeouts = "timeouts: {request: 1s, backendRequest: 800ms}";
     let router = router(&routes((&[&stable], 0), (&[&canary], 1), timeouts)).await;
-    let mut clients = Vec::new();
-    for _ in 0..6 {
-        let mut client = Client::connect(router.address).await;
-        client.send(GET).await;
-        clients.push(client);
-    }
+    let clients = Client::each(router.address, 6, GET).await;
     for mut client in clients {
         assert_eq!(client.answer().await.unwrap().status, 504);
     }

@@ -305,12 +305,7 @@ async fn more_requests_than_an_endpoint_may_have_are_turned_away_at_once() {
         stable.address
     );
     let router = router(&yaml).await;
-    let mut clients = Vec::new();
-    for _ in 0..2 {
-        let mut client = Client::connect(router.address).await;
-        client.send(GET).await;
-        clients.push(client);
-    }
+    let clients = Client::each(router.address, 2, GET).await;
     eventually("both are at the backend", || async { stable.requests() == 2 }).await;
     let answer = get(router.address, "/").await;
     assert_eq!((answer.status, answer.headers["retry-after"].as_str()), (503, "1"));

@@ -20,12 +20,7 @@ async fn thousands_of_requests_to_a_backend_that_hangs_are_refused_before_memory
         &[],
     )
     .await;
-    let mut waiting = Vec::new();
-    for _ in 0..100 {
-        let mut client = Client::connect(program.address).await;
-        client.send(GET).await;
-        waiting.push(client);
-    }
+    let _waiting = Client::each(program.address, 100, GET).await;
     eventually("all have room or a place in the queue", || async {
         get(program.admin_address, "/routes").await.text().contains("\"inFlight\":100,\"invalid\"")
     })

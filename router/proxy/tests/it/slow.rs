@@ -1,11 +1,14 @@
 //! Whoever is slow makes room for others.
 
-use crate::support::{Client, Origin, POST, metric, router_with, routes};
+use crate::support::{Client, GET, Origin, POST, metric, router_with, routes, stream_of};
+use proxy::run::Router;
 use std::time::Duration;
 use tokio::time;
 
 const FLAGS: [&str; 3] =
     ["--client-idle-timeout=300ms", "--client-head-timeout=200ms", "--client-stall-timeout=200ms"];
+
+const LONG: usize = 64 << 20;
 
 #[tokio::test]
 async fn slow_heads_slow_bodies_and_idle_connections_have_deadlines() {
@@ -60,14 +63,20 @@ async fn a_head_that_trickles_has_one_deadline() {
     assert_eq!(stable.requests(), 0);
 }
 
-#[tokio::test]
-async fn a_client_that_reads_a_little_now_and_then_is_let_go() {
-    let origin = crate::support::stream_of(64 << 20).await;
+/// A router, and a client whose answer of 64 MiB is on its way.
+async fn a_long_answer() -> (Router, Client) {
+    let origin = stream_of(LONG).await;
     let yaml =
         format!("routes: [{{name: r, backends: [{{name: b, track: stable, endpoints: ['{origin}']}}]}}]");
     let router = router_with(&yaml, &FLAGS).await;
     let mut client = Client::connect(router.address).await;
-    client.send(crate::support::GET).await;
+    client.send(GET).await;
+    (router, client)
+}
+
+#[tokio::test]
+async fn a_client_that_reads_a_little_now_and_then_is_let_go() {
+    let (router, mut client) = a_long_answer().await;
     let series = "huidu_router_in_flight{route=\"r\",track=\"stable\"}";
     let is_over = async {
         // What is read is far less than a KiB in the time that there is for one.
@@ -84,14 +93,9 @@ async fn a_client_that_reads_a_little_now_and_then_is_let_go() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_let_go() {
-    let origin = crate::support::stream_of(64 << 20).await;
-    let yaml =
-        format!("routes: [{{name: r, backends: [{{name: b, track: stable, endpoints: ['{origin}']}}]}}]");
-    let router = router_with(&yaml, &FLAGS).await;
-    let mut client = Client::connect(router.address).await;
-    client.send(crate::support::GET).await;
+    let (_router, mut client) = a_long_answer().await;
     time::sleep(Duration::from_millis(1_500)).await;
-    assert!(client.read_all().await < 64 << 20, "the rest was not waited for");
+    assert!(client.read_all().await < LONG, "the rest was not waited for");
 }
 
 #[tokio::test]

@@ -257,6 +257,17 @@ impl Client {
         Self { stream: BufReader::new(TcpStream::connect(address).await.unwrap()) }
     }
 
+    /// So many clients, each of which has sent `bytes`.
+    pub(crate) async fn each(address: SocketAddr, count: usize, bytes: &str) -> Vec<Self> {
+        let mut clients = Vec::new();
+        for _ in 0..count {
+            let mut client = Self::connect(address).await;
+            client.send(bytes).await;
+            clients.push(client);
+        }
+        clients
+    }
+
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
